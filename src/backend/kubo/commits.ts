@@ -1,0 +1,114 @@
+/**
+ * Commits: numbered files in MFS, put in place by `files cp`, which refuses a name that exists.
+ *
+ * Order: everything a commit names is on the node and held, and its own block is on the node; then
+ * the file is put in place. A crash before that leaves blocks, pins and the intent that tells of them.
+ *
+ * Of the directories of commits, prune removes the oldest, never the two newest. So a file that was
+ * put into one of the two newest is the first of its number. Into an older one (by a writer that slept
+ * for hundreds of commits) it may have been put after the real one was pruned; there the chain of
+ * `prev` from the newest commit decides.
+ */
+import { bytesEqual, printCid, rawCidOf } from '../../model/cid.ts'
+import type { CallOptions, CommitOutcome, CommitRequest } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
+import type { History } from './history.ts'
+import { importHeld, pinsNeeded } from './import.ts'
+import type { Intents } from './intents.ts'
+import type { Mfs } from './mfs.ts'
+import { commitPath, COMMITS_A_DIRECTORY, directoryOf, directoryPath } from './paths.ts'
+import { commitBlock, commitUnknown, placeCommit } from './place.ts'
+import { createQueue, type Queue } from './queue.ts'
+
+export interface Committer {
+  commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
+}
+
+export function createCommitter(
+  client: KuboClient,
+  mfs: Mfs,
+  history: History,
+  intents: Intents,
+): Committer {
+  /** What is known before anything is written; `undefined` when the number looks free. */
+  const settledBefore = async (
+    { dataset, number, bytes }: CommitRequest,
+    options?: CallOptions,
+  ): Promise<CommitOutcome | 'here' | undefined> => {
+    const starts = number % COMMITS_A_DIRECTORY === 0
+    const [there, based, directories] = await Promise.all([
+      history.commit(dataset, number, options),
+      number === 0 || mfs.exists(commitPath(dataset, number - 1), options),
+      starts ? history.directories(dataset, options) : [],
+    ])
+    if (there !== undefined) return bytesEqual(there, bytes) ? 'here' : 'conflict'
+    // Without its base it is not the next one, or was pruned; nor is it with a later directory.
+    if (!based || directories.some((one) => one > directoryOf(number))) return 'conflict'
+    if (starts) await mfs.makeDirectory(directoryPath(dataset, directoryOf(number)), options)
+    return undefined
+  }
+
+  /** Whether the file that lies there now, with these bytes, is the one that the others build on. */
+  const proved = async (
+    { dataset, number, bytes }: CommitRequest,
+    path: string,
+    options?: CallOptions,
+  ): Promise<CommitOutcome> => {
+    try {
+      const directories = await history.directories(dataset, options)
+      if ((directories.at(-1) ?? Infinity) <= directoryOf(number) + 1) return 'committed'
+      const newest = await history.newest(dataset, -1, options)
+      if (newest === undefined) throw commitUnknown(path)
+      let { bytes: later } = newest
+      for (let at = newest.number - 1; at >= number; at--) {
+        const earlier = await history.commit(dataset, at, options)
+        if (earlier === undefined) throw commitUnknown(path)
+        if (prevOf(later) !== printCid(rawCidOf(earlier))) return 'conflict'
+        later = earlier
+      }
+      return bytesEqual(later, bytes) ? 'committed' : 'conflict'
+    } catch (error) {
+      throw commitUnknown(path, error)
+    }
+  }
+
+  const commit = async (request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> => {
+    const { dataset, number, bytes, blocks, content = [] } = request
+    const path = commitPath(dataset, number)
+    const [before, needed] = await Promise.all([
+      settledBefore(request, options),
+      pinsNeeded(client, blocks, options),
+    ])
+    if (before === 'conflict') return before
+    if (before === 'here') {
+      await mfs.flush(path, options).catch((error: unknown) => {
+        throw commitUnknown(path, error)
+      })
+      return proved(request, path, options)
+    }
+    const all = [...content, commitBlock(bytes), ...blocks]
+    const spec = { dataset, purpose: number, blocks: all, needed }
+    const intent = await importHeld(client, intents, spec, options)
+    // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
+    const placed = await placeCommit(client, mfs, path, bytes, options)
+    const outcome = placed === 'committed' ? await proved(request, path, options) : placed
+    if (outcome === 'committed' && intent !== undefined) intents.remove([intent])
+    return outcome
+  }
+
+  // One at a time in a dataset, so that of writers in one process those that lose find it out before
+  // they have pinned anything, and a request that is made twice at once pins nothing twice.
+  const queues = new Map<string, Queue>()
+  return {
+    commit(request, options) {
+      const queue = queues.get(request.dataset) ?? createQueue()
+      queues.set(request.dataset, queue)
+      return queue(() => commit(request, options), options?.signal)
+    },
+  }
+}
+
+function prevOf(bytes: Uint8Array): unknown {
+  const value: unknown = JSON.parse(Buffer.from(bytes).toString())
+  return typeof value === 'object' && value !== null && 'prev' in value ? value.prev : undefined
+}

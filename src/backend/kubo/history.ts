@@ -1,0 +1,106 @@
+/**
+ * Reading the commits of a dataset: files in MFS, named by their numbers.
+ *
+ * A commit becomes readable an instant before it is on disk. A node that is killed in that instant
+ * forgets a commit that nobody was told of but a reader may have seen; that reader gets `store_changed`.
+ */
+import { CairnError } from '../../errors.ts'
+import type { CallOptions, StoredCommit } from '../../store/backend.ts'
+import type { Mfs } from './mfs.ts'
+import {
+  commitNumbers,
+  commitPath,
+  COMMITS_A_DIRECTORY,
+  datasetPath,
+  DATASETS,
+  directoryNumbers,
+  directoryOf,
+  directoryPath,
+  isDatasetName,
+} from './paths.ts'
+
+export interface History {
+  newest(dataset: string, than: number, options?: CallOptions): Promise<StoredCommit | undefined>
+  commit(dataset: string, number: number, options?: CallOptions): Promise<Uint8Array | undefined>
+  oldest(dataset: string, options?: CallOptions): Promise<number | undefined>
+  datasets(options?: CallOptions): Promise<string[]>
+  /** The numbers of a dataset's directories, ascending; the last may be empty. */
+  directories(dataset: string, options?: CallOptions): Promise<number[]>
+}
+
+export function createHistory(mfs: Mfs): History {
+  const commit: History['commit'] = async (dataset, number, options) =>
+    Number.isSafeInteger(number) && number >= 0
+      ? mfs.read(commitPath(dataset, number), options)
+      : undefined
+  const numbersIn = async (
+    dataset: string,
+    directory: number,
+    options?: CallOptions,
+  ): Promise<number[]> =>
+    commitNumbers((await mfs.list(directoryPath(dataset, directory), options)) ?? [])
+  const directories: History['directories'] = async (dataset, options) =>
+    directoryNumbers((await mfs.list(datasetPath(dataset), options)) ?? [])
+
+  /** The highest number, from one listing where `than` is the newest and not its directory's last. */
+  const highest = async (
+    dataset: string,
+    than: number,
+    options?: CallOptions,
+  ): Promise<number | undefined> => {
+    if (than >= 0) {
+      const numbers = await numbersIn(dataset, directoryOf(than), options)
+      const last = numbers.at(-1)
+      const full = last !== undefined && (last + 1) % COMMITS_A_DIRECTORY === 0
+      if (last !== undefined && last >= than && !full) return last
+    }
+    for (const directory of (await directories(dataset, options)).reverse()) {
+      const last = (await numbersIn(dataset, directory, options)).at(-1)
+      if (last !== undefined) return last
+    }
+    return undefined
+  }
+
+  return {
+    commit,
+    directories,
+    async newest(dataset, than, options) {
+      for (;;) {
+        const number = await highest(dataset, than, options)
+        if ((number ?? -1) < than) throw storeChanged(dataset, than, number)
+        if (number === undefined || number === than) return undefined
+        const bytes = await commit(dataset, number, options)
+        // Missing: it was pruned since the listing, so there are newer ones.
+        if (bytes !== undefined) return { number, bytes }
+      }
+    },
+    async oldest(dataset, options) {
+      for (const directory of await directories(dataset, options)) {
+        const [first] = await numbersIn(dataset, directory, options)
+        if (first !== undefined) return first
+      }
+      return undefined
+    },
+    async datasets(options) {
+      const found: string[] = []
+      for (const name of (await mfs.list(DATASETS, options)) ?? []) {
+        if (!isDatasetName(name)) continue
+        if ((await highest(name, -1, options)) !== undefined) found.push(name)
+      }
+      return found.sort()
+    },
+  }
+}
+
+function storeChanged(dataset: string, than: number, number: number | undefined): CairnError {
+  return new CairnError(
+    'store_changed',
+    `The node no longer has commit ${than} of ${dataset}; its newest is ${number ?? 'none'}.`,
+    {
+      hint: 'Is it another node, or was its repository (or /cairn in MFS) emptied? Restore from a backup.',
+      dataset,
+      expected: than,
+      actual: number ?? -1,
+    },
+  )
+}

@@ -1,0 +1,74 @@
+/**
+ * The node's MFS, as far as Cairn uses it.
+ *
+ * Changes made through one `Mfs` are sent one after another: Kubo carries a change from directory to
+ * directory up to the root without a lock over all of it, so of two changes at once the one that
+ * arrives last may write a root without the other, and that root is what a killed node starts from.
+ */
+import type { CallOptions } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
+import { createQueue } from './queue.ts'
+import { means } from './refusals.ts'
+
+export interface Mfs {
+  /** The names in a directory, unsorted; `undefined` when there is no such directory. */
+  list(path: string, options?: CallOptions): Promise<string[] | undefined>
+  read(path: string, options?: CallOptions): Promise<Uint8Array | undefined>
+  exists(path: string, options?: CallOptions): Promise<boolean>
+  /** With its parents; no error when it exists. */
+  makeDirectory(path: string, options?: CallOptions): Promise<void>
+  /** Puts what `cid` names at `path`, where the directory must be and the name must be free. */
+  link(cid: string, path: string, options?: CallOptions): Promise<void>
+  /** Replaces the file. Makes the directories. */
+  write(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
+  /** No error when a path is missing. */
+  remove(paths: readonly string[]): Promise<void>
+  /** Makes durable what is at `path`, whoever put it there. */
+  flush(path: string, options?: CallOptions): Promise<void>
+}
+
+export function createMfs(client: KuboClient): Mfs {
+  const queue = createQueue()
+  const change = async (
+    command: string,
+    query: Parameters<KuboClient['write']>[1],
+    options?: CallOptions,
+    files?: Parameters<KuboClient['write']>[2],
+  ): Promise<void> => {
+    await queue(() => client.write(command, query, files, options), options?.signal)
+  }
+  const orMissing = async (answer: Promise<Buffer>): Promise<Buffer | undefined> => {
+    try {
+      return await answer
+    } catch (error) {
+      if (means(error, 'pathMissing')) return undefined
+      throw error
+    }
+  }
+
+  return {
+    async list(path, options) {
+      const answer = await orMissing(client.read('files/ls', { arg: path, U: true }, options))
+      if (answer === undefined) return undefined
+      const { Entries } = JSON.parse(answer.toString()) as { Entries: { Name: string }[] | null }
+      return (Entries ?? []).map(({ Name }) => Name)
+    },
+    read: (path, options) => orMissing(client.read('files/read', { arg: path }, options)),
+    async exists(path, options) {
+      return (await orMissing(client.read('files/stat', { arg: path }, options))) !== undefined
+    },
+    makeDirectory: (path, options) =>
+      change('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options),
+    link: (cid, path, options) =>
+      change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options),
+    write: (path, bytes, options) =>
+      change(
+        'files/write',
+        { arg: path, create: true, parents: true, truncate: true, 'cid-version': 1 },
+        options,
+        [{ name: 'file', chunks: [bytes] }],
+      ),
+    remove: (paths) => change('files/rm', { arg: paths, force: true }),
+    flush: (path, options) => change('files/flush', { arg: path }, options),
+  }
+}

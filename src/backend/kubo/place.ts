@@ -1,0 +1,99 @@
+/**
+ * Puts a commit's file in place, and finds out what became of it.
+ *
+ * `files cp` is put-if-absent, so to ask again is to find out: either it succeeds, or the name is
+ * taken and the bytes there tell whose it is. Only when no answer comes at all is a commit unknown.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CairnError, isCairnError } from '../../errors.ts'
+import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
+import type { CallOptions, CommitOutcome } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
+import { IMPORT_TRIES, importBlocks } from './import.ts'
+import type { Mfs } from './mfs.ts'
+import { mayHaveRun, means } from './refusals.ts'
+
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 1_000
+
+export const commitBlock = (bytes: Uint8Array): Block => ({ cid: rawCidOf(bytes), bytes })
+
+/** `bytes` must have been put on the node; `path` is where they go. */
+export async function placeCommit(
+  client: KuboClient,
+  mfs: Mfs,
+  path: string,
+  bytes: Uint8Array,
+  options?: CallOptions,
+): Promise<CommitOutcome> {
+  const block = commitBlock(bytes)
+  const giveUpAt = performance.now() + client.deadlines.retryMs
+  let imports = 1
+  /** Whether a try may have taken effect without telling. */
+  let unsure = false
+  for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    try {
+      await mfs.link(printCid(block.cid), path, options)
+      return 'committed'
+    } catch (error) {
+      if (means(error, 'nameTaken')) return ownerOf(mfs, path, bytes, options)
+      const collected = means(error, 'blockMissing') && imports < IMPORT_TRIES
+      if (collected) {
+        // In nobody's hold between its import and here, it was taken by a garbage collection.
+        await importBlocks(client, [], [block], options).catch((reason: unknown) => {
+          throw unsure ? commitUnknown(path, reason) : reason
+        })
+        imports++
+        continue
+      }
+      // A prune removed the directory: the number was given long ago. Or the store was emptied.
+      if (means(error, 'directoryMissing') && !unsure) return 'conflict'
+      unsure ||= mayHaveRun(error) && !means(error, 'directoryMissing')
+      const again = isCairnError(error, 'backend_unavailable') && performance.now() < giveUpAt
+      if (!again && !unsure) throw error
+      if (!again) return lookUp(mfs, path, bytes, error, options)
+    }
+    await sleep(pause)
+  }
+}
+
+/** For a name that is taken. */
+async function ownerOf(
+  mfs: Mfs,
+  path: string,
+  bytes: Uint8Array,
+  options?: CallOptions,
+): Promise<CommitOutcome> {
+  try {
+    const there = await mfs.read(path, options)
+    if (there === undefined) throw commitUnknown(path)
+    if (!bytesEqual(there, bytes)) return 'conflict'
+    // Ours, by an earlier try that may have ended before it was on disk.
+    await mfs.flush(path, options)
+    return 'committed'
+  } catch (error) {
+    throw commitUnknown(path, error)
+  }
+}
+
+async function lookUp(
+  mfs: Mfs,
+  path: string,
+  bytes: Uint8Array,
+  cause: unknown,
+  options?: CallOptions,
+): Promise<CommitOutcome> {
+  const found = await mfs.exists(path, options).catch(() => false)
+  // Not there is no answer: the change may be waiting on the node, for a collection to end.
+  if (!found) throw commitUnknown(path, cause)
+  return ownerOf(mfs, path, bytes, options)
+}
+
+export function commitUnknown(path: string, cause?: unknown): CairnError {
+  if (isCairnError(cause, 'commit_unknown')) return cause
+  return new CairnError('commit_unknown', `Whether the commit ${path} was made is not known.`, {
+    hint: 'Make the same commit again, or read the newest one: it tells.',
+    cause,
+    path,
+  })
+}

@@ -1,0 +1,101 @@
+import { isCairnError } from '../../errors.ts'
+import type { CallOptions, StoreStatus } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
+
+/** Each part is left out where the node's RPC forbids its command. */
+export async function readStatus(
+  client: KuboClient,
+  version: string,
+  options?: CallOptions,
+): Promise<StoreStatus> {
+  const ask = async (command: string, query = {}): Promise<unknown> => {
+    try {
+      return JSON.parse((await client.read(command, query, options)).toString())
+    } catch (error) {
+      if (isCairnError(error, 'access_denied') || isCairnError(error, 'backend_refused')) return {}
+      throw error
+    }
+  }
+  const [repo, system, config, commands] = await Promise.all([
+    ask('repo/stat', { 'size-only': true }),
+    ask('diag/sys'),
+    ask('config/show'),
+    ask('diag/cmds'),
+  ])
+  const synced = syncOf(at(config, 'Datastore', 'Spec'))
+  const size = number(at(repo, 'RepoSize'))
+  const max = number(at(repo, 'StorageMax'))
+  const collecting =
+    Array.isArray(commands) &&
+    commands.some((one) => at(one, 'Active') === true && at(one, 'Command') === 'repo/gc')
+  return {
+    synced,
+    sizeBytes: size,
+    freeBytes: number(at(system, 'diskinfo', 'free_space')),
+    notes: notesFor(synced, size, max, collecting),
+    details: {
+      version,
+      address: client.address,
+      collecting,
+      ...(max === undefined ? {} : { storageMaxBytes: max }),
+      ...textDetail('gcPeriod', at(config, 'Datastore', 'GCPeriod')),
+      ...textDetail('os', at(system, 'runtime', 'os')),
+    },
+  }
+}
+
+function notesFor(
+  synced: boolean | undefined,
+  size: number | undefined,
+  max: number | undefined,
+  collecting: boolean,
+): string[] {
+  const notes: string[] = []
+  if (collecting) notes.push('The node collects garbage; commits wait until it has ended.')
+  if (synced === false) {
+    notes.push(
+      'The node does not sync blocks to disk: what was acknowledged survives its death, but perhaps ' +
+        'not a power cut. Set "sync": true for flatfs in Datastore.Spec and restart it.',
+    )
+  }
+  if (synced === undefined) {
+    notes.push(
+      'Whether the node syncs blocks to disk is not known (config/show is forbidden or new).',
+    )
+  }
+  if (size !== undefined && max !== undefined && size > max * 0.9) {
+    notes.push(
+      `The repository takes ${size} of the ${max} bytes of Datastore.StorageMax: a node that runs ` +
+        'with --enable-gc collects garbage again and again.',
+    )
+  }
+  return notes
+}
+
+/** Whether the datastore under `/blocks` syncs: flatfs by its `sync`, the others always do. */
+function syncOf(spec: unknown): boolean | undefined {
+  const mounts = at(spec, 'mounts')
+  if (Array.isArray(mounts)) {
+    return syncOf(mounts.find((mount) => at(mount, 'mountpoint') === '/blocks') ?? mounts[0])
+  }
+  const child = at(spec, 'child')
+  if (child !== undefined) return syncOf(child)
+  const type = at(spec, 'type')
+  if (type === 'flatfs') return at(spec, 'sync') === true
+  return type === 'pebbleds' || type === 'levelds' ? true : undefined
+}
+
+function at(value: unknown, ...path: readonly string[]): unknown {
+  let current = value
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null) return undefined
+    current = (current as Record<string, unknown>)[key]
+  }
+  return current
+}
+
+const number = (value: unknown): number | undefined =>
+  typeof value === 'number' ? value : undefined
+
+const textDetail = (name: string, value: unknown): Record<string, string> =>
+  typeof value === 'string' ? { [name]: value } : {}

@@ -1,0 +1,152 @@
+/** A store that is open in this process: its tables, its write transactions, its registration. */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
+import { CairnError } from '../../errors.ts'
+import type { ErrorCode } from '../../errors.ts'
+import { failedWrite, storeError } from './errors.ts'
+import { register } from './namespace.ts'
+import type { Registration } from './namespace.ts'
+import { checkFiles } from './preflight.ts'
+import { openLmdbFiles, openTables } from './tables.ts'
+import type { Tables } from './tables.ts'
+
+export interface EnvironmentOptions {
+  readonly dir: string
+  readonly create: boolean
+  readonly pidNamespace: () => Promise<string | undefined>
+  readonly writeTimeoutMs: number
+}
+
+export class Environment {
+  readonly dir: string
+  /** Commits that wait for the writer: while there are any, others keep their transactions short. */
+  waitingCommits = 0
+  readonly tables: Tables
+  readonly #registration: Registration | undefined
+  readonly #inode: number | undefined
+  readonly #writeTimeoutMs: number
+
+  constructor(
+    { dir, writeTimeoutMs }: EnvironmentOptions,
+    tables: Tables,
+    registration: Registration | undefined,
+  ) {
+    this.dir = dir
+    this.tables = tables
+    this.#writeTimeoutMs = writeTimeoutMs
+    this.#registration = registration
+    this.#inode = inodeOf(dir)
+  }
+
+  /**
+   * Runs `decideAndPut` in a write transaction. It must decide before it puts: a throw does not undo
+   * what was put. When this settles the outcome is on disk; `unclear` is the code of an error that
+   * leaves open whether it is.
+   */
+  async write<T>(unclear: ErrorCode, decideAndPut: (tables: Tables) => T): Promise<T> {
+    const { env } = this.tables
+    const state: { begun: boolean; late: boolean; thrown?: unknown } = { begun: false, late: false }
+    const written = env.transaction((): T => {
+      try {
+        // Nobody waits any more, and the caller's buffers may hold other bytes by now.
+        if (state.late) throw this.#tooLate('backend_timeout')
+        state.begun = true
+        this.#checkPlace()
+        return decideAndPut(this.tables)
+      } catch (error) {
+        state.thrown = error
+        throw error
+      }
+    })
+    catchUnheard(env)
+    const settled = written.catch(async (error: unknown) => {
+      const failed = await failedWrite(error, this.dir, unclear)
+      // After a put that failed the transaction fails too, and knows less about why.
+      throw state.thrown === undefined ? failed : storeError(state.thrown, this.dir)
+    })
+    return await this.#inTime(settled, () => {
+      state.late = true
+      return this.#tooLate(state.begun ? unclear : 'backend_timeout')
+    })
+  }
+
+  /**
+   * lmdb waits for the writer's lock without end: for a process that is stopped while it holds it, or
+   * (lmdb-js 3.5.6) after its environment has broken down.
+   */
+  async #inTime<T>(work: Promise<T>, tooLate: () => CairnError): Promise<T> {
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => reject(tooLate()), this.#writeTimeoutMs)
+    })
+    try {
+      return await Promise.race([work, late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  #tooLate(code: ErrorCode): CairnError {
+    const seconds = this.#writeTimeoutMs / 1000
+    return new CairnError(code, `The store in ${this.dir} took no write for ${seconds} seconds.`, {
+      hint: 'See which other process has it open (a stopped one keeps the lock), then try again.',
+      path: this.dir,
+    })
+  }
+
+  /** Whether the folder still holds what was opened. */
+  inPlace(): boolean {
+    return inodeOf(this.dir) === this.#inode
+  }
+
+  async close(): Promise<void> {
+    try {
+      await this.#inTime(this.tables.env.close(), () => this.#tooLate('backend_timeout'))
+    } finally {
+      await this.#registration?.release()
+    }
+  }
+
+  /** A folder that was deleted or swapped under us would swallow whatever we acknowledge. */
+  #checkPlace(): void {
+    if (this.inPlace()) return
+    throw new CairnError('store_changed', `The store in ${this.dir} was deleted or replaced.`, {
+      hint: 'Stop what works on it, put the right folder in its place, and open it again.',
+      path: this.dir,
+    })
+  }
+}
+
+export async function openEnvironment(options: EnvironmentOptions): Promise<Environment> {
+  const { dir, create, pidNamespace } = options
+  let registration: Registration | undefined
+  try {
+    const namespace = await pidNamespace()
+    registration = namespace === undefined ? undefined : await register(dir, namespace)
+    await checkFiles(dir)
+    const env = openLmdbFiles(dir)
+    try {
+      return new Environment(options, await openTables(env, dir, create), registration)
+    } catch (error) {
+      await env.close()
+      throw error
+    }
+  } catch (error) {
+    await registration?.release()
+    throw await failedWrite(error, dir, 'backend_unavailable')
+  }
+}
+
+function inodeOf(dir: string): number | undefined {
+  return statSync(join(dir, 'data.mdb'), { throwIfNoEntry: false })?.ino
+}
+
+/**
+ * A write that fails rejects a promise of lmdb-js's batch too, which nobody was given. It is made in
+ * lmdb's own `setImmediate`, so it can be reached in one that was asked for later.
+ */
+function catchUnheard(env: Tables['env']): void {
+  setImmediate(() => {
+    void Promise.resolve(env.committed).catch(() => undefined)
+  })
+}

@@ -1,0 +1,42 @@
+/**
+ * Keys and numbers as they lie in the store. Changing any of them is a new format: raise `FORMAT` in
+ * tables.ts, and keep reading the old one.
+ *
+ * - Numbers (of blocks and of commits) are 8 bytes, big-endian, so that they sort as numbers.
+ * - A commit's key is its dataset's name, a zero byte, and its number.
+ * - A block's digest is the 32 bytes of its sha2-256, without the codec.
+ */
+import { cidParts, isEngineCid } from '../../model/cid.ts'
+
+const NUMBER_BYTES = 8
+
+export function writeNumber(target: Buffer, at: number, value: number): void {
+  target.writeUInt32BE(Math.floor(value / 2 ** 32), at)
+  target.writeUInt32BE(value % 2 ** 32, at + 4)
+}
+
+export function readNumber(source: Buffer, at: number): number {
+  return source.readUInt32BE(at) * 2 ** 32 + source.readUInt32BE(at + 4)
+}
+
+/** One or several numbers, one behind the other. */
+export function numberBytes(...values: number[]): Buffer {
+  const bytes = Buffer.allocUnsafe(values.length * NUMBER_BYTES)
+  values.forEach((value, i) => writeNumber(bytes, i * NUMBER_BYTES, value))
+  return bytes
+}
+
+export function commitKey(dataset: string, number: number): Buffer {
+  const nameBytes = Buffer.byteLength(dataset)
+  const key = Buffer.alloc(nameBytes + 1 + NUMBER_BYTES)
+  key.write(dataset, 0)
+  writeNumber(key, nameBytes + 1, number)
+  return key
+}
+
+/** The digest under which a block is stored, or the block's own bytes when its CID contains them. */
+export function placeOf(cid: Uint8Array): { digest: Uint8Array } | { inline: Uint8Array } {
+  if (isEngineCid(cid)) return { digest: cid.subarray(4) }
+  const { hash, digest } = cidParts(cid)
+  return hash === 'identity' ? { inline: digest } : { digest }
+}

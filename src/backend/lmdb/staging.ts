@@ -1,0 +1,135 @@
+/**
+ * Blocks written ahead of their commit, in transactions that are large enough to be fast and small
+ * enough to keep nobody waiting.
+ */
+import { CairnError, throwIfAborted } from '../../errors.ts'
+import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
+import { newBlocks } from './blocks.ts'
+import type { NewBlock } from './blocks.ts'
+import type { Environment } from './environment.ts'
+
+const MAX_BUFFERED = 16 * 2 ** 20
+const START_WRITING = 8 * 2 ** 20
+const MAX_TRANSACTION = 16 * 2 ** 20
+const MAX_TRANSACTION_BUSY = 2 ** 20
+/** What a block weighs besides its bytes: the look-ups and pages of its digest. */
+const BLOCK_WEIGHT = 600
+
+export class LmdbStaging implements Staging {
+  readonly #environment: Environment
+  /** Throws once the backend is closed. */
+  readonly #checkOpen: () => void
+  readonly #writeBatch: (blocks: readonly NewBlock[]) => Promise<void>
+  readonly #slab = new Slab()
+  #queue: NewBlock[] = []
+  #buffered = 0
+  #writing: Promise<void> | undefined
+  #failed: unknown
+  #ended = false
+
+  constructor(
+    environment: Environment,
+    checkOpen: () => void,
+    writeBatch: (blocks: readonly NewBlock[]) => Promise<void>,
+  ) {
+    this.#environment = environment
+    this.#checkOpen = checkOpen
+    this.#writeBatch = writeBatch
+  }
+
+  async put(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void> {
+    this.#enter(options)
+    for (const block of newBlocks(blocks, (bytes) => this.#slab.copy(bytes))) {
+      this.#queue.push(block)
+      this.#buffered += weightOf(block)
+    }
+    if (this.#buffered >= START_WRITING) this.#start()
+    while (this.#buffered > MAX_BUFFERED) await this.#oneWritten(options)
+  }
+
+  async flush(options?: CallOptions): Promise<void> {
+    this.#enter(options)
+    while (this.#queue.length > 0 || this.#writing !== undefined) await this.#oneWritten(options)
+  }
+
+  async end(): Promise<void> {
+    this.#ended = true
+    this.#drop()
+    await this.#writing
+  }
+
+  /** Waits for the transaction under way, or for one that begins now. */
+  async #oneWritten(options: CallOptions | undefined): Promise<void> {
+    this.#start()
+    await this.#writing
+    this.#enter(options)
+  }
+
+  #start(): void {
+    if (this.#writing !== undefined || this.#queue.length === 0) return
+    this.#writing = this.#write(this.#take()).finally(() => {
+      this.#writing = undefined
+      if (this.#buffered >= START_WRITING) this.#start()
+    })
+  }
+
+  /** Never rejects: whoever calls next is told. */
+  async #write(batch: readonly NewBlock[]): Promise<void> {
+    try {
+      await this.#writeBatch(batch)
+    } catch (error) {
+      this.#failed = error
+      this.#drop()
+    }
+  }
+
+  #take(): NewBlock[] {
+    const busy = this.#environment.waitingCommits > 0
+    const limit = busy ? MAX_TRANSACTION_BUSY : MAX_TRANSACTION
+    let weight = 0
+    let count = 0
+    for (const block of this.#queue) {
+      if (count > 0 && weight + weightOf(block) > limit) break
+      weight += weightOf(block)
+      count++
+    }
+    this.#buffered -= weight
+    return this.#queue.splice(0, count)
+  }
+
+  #drop(): void {
+    this.#queue = []
+    this.#buffered = 0
+  }
+
+  #enter(options: CallOptions | undefined): void {
+    this.#checkOpen()
+    throwIfAborted(options?.signal)
+    if (this.#failed !== undefined) throw this.#failed
+    if (this.#ended) throw new CairnError('closed', 'This staging has ended.')
+  }
+}
+
+function weightOf(block: NewBlock): number {
+  return block.bytes.length + BLOCK_WEIGHT
+}
+
+const SLAB_BYTES = 2 ** 18
+const OWN_BUFFER_BYTES = 2 ** 14
+
+/** Copies small arrays into a shared buffer: one buffer each keeps the garbage collector busy. */
+class Slab {
+  #buffer = new Uint8Array(0)
+  #used = 0
+
+  copy(bytes: Uint8Array): Uint8Array {
+    if (bytes.length > OWN_BUFFER_BYTES) return new Uint8Array(bytes)
+    if (this.#used + bytes.length > this.#buffer.length) {
+      this.#buffer = new Uint8Array(SLAB_BYTES)
+      this.#used = 0
+    }
+    const copy = this.#buffer.subarray(this.#used, (this.#used += bytes.length))
+    copy.set(bytes)
+    return copy
+  }
+}

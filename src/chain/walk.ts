@@ -1,0 +1,100 @@
+/**
+ * Walking the chain from its newest block back. Blocks are proved, and each must be the one its
+ * successor names: same dataset, an ordinal and positions below (a rollback leaves gaps in both).
+ */
+import { CairnError, throwIfAborted } from '../errors.ts'
+import { decodeChainBlock, type ChainBlock } from '../model/chain-block.ts'
+import { bytesEqual, cidKey, printCid, type CidBytes } from '../model/cid.ts'
+import { getProvedBlocks, missingBlock, type BlockReader } from '../store/proved.ts'
+
+export interface LoadedBlock {
+  readonly cid: CidBytes
+  readonly block: ChainBlock
+}
+
+export interface WalkOptions {
+  readonly head: CidBytes | null
+  /** Where the walk stops, itself not included; null: at the beginning of the chain. */
+  readonly base: CidBytes | null
+  /** The dataset's identity. */
+  readonly dataset: string
+  /** Below this position a missing block is the end of history; at or above it, damage. */
+  readonly floor: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/** How much a read ahead may bring into memory. */
+const AHEAD_BYTES = 4 << 20
+
+/** The blocks between base and head, newest first. */
+export async function* walkBack(store: BlockReader, options: WalkOptions): AsyncGenerator<LoadedBlock> {
+  const { base, dataset, floor, signal } = options
+  const ahead = new Map<string, Uint8Array>()
+  let newer: ChainBlock | undefined
+  for (let cid = options.head; cid !== null && !(base !== null && bytesEqual(cid, base)); ) {
+    throwIfAborted(signal)
+    const bytes = ahead.get(cidKey(cid)) ?? (await readOne(store, cid, signal))
+    if (bytes === undefined) {
+      if (newer !== undefined && newer.first <= floor) return
+      throw missingBlock(cid, 'the chain block')
+    }
+    const block = decodeChainBlock(bytes)
+    checkSuccession(cid, block, newer, dataset)
+    yield { cid, block }
+    if (block.back.length > 0) {
+      ahead.clear()
+      await readAhead(store, block, bytes.length, ahead, signal)
+    }
+    newer = block
+    cid = block.prev
+  }
+}
+
+async function readOne(
+  store: BlockReader,
+  cid: CidBytes,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array | undefined> {
+  const [bytes] = await getProvedBlocks(store, [cid], { signal })
+  return bytes
+}
+
+/** Reads the blocks that a `back` list names, in one call: as many as memory bears. */
+async function readAhead(
+  store: BlockReader,
+  block: ChainBlock,
+  blockBytes: number,
+  ahead: Map<string, Uint8Array>,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const count = Math.max(1, Math.floor(AHEAD_BYTES / blockBytes))
+  const cids = block.back.slice(-count)
+  const blocks = await getProvedBlocks(store, cids, { signal })
+  for (const [i, cid] of cids.entries()) {
+    const bytes = blocks[i]
+    if (bytes !== undefined) ahead.set(cidKey(cid), bytes)
+  }
+}
+
+function checkSuccession(
+  cid: CidBytes,
+  block: ChainBlock,
+  newer: ChainBlock | undefined,
+  dataset: string,
+): void {
+  const follows =
+    newer === undefined ||
+    (block.ordinal < newer.ordinal && block.first + block.entries.length <= newer.first)
+  if (block.dataset === dataset && follows) return
+  throw new CairnError('invalid_block', `The chain block ${printCid(cid)} does not belong where it stands.`, {
+    hint: 'The chain was damaged or forged; restore the dataset from a CAR.',
+    cid: printCid(cid),
+  })
+}
+
+/** The blocks between base and head, oldest first. At most the chain limit, so they fit in memory. */
+export async function readChain(store: BlockReader, options: WalkOptions): Promise<LoadedBlock[]> {
+  const blocks: LoadedBlock[] = []
+  for await (const block of walkBack(store, options)) blocks.push(block)
+  return blocks.reverse()
+}

@@ -1,0 +1,48 @@
+/** The composition root: the only file that knows which backends there are. */
+import { CairnError } from './errors.ts'
+import { openKubo } from './backend/kubo/index.ts'
+import { openLmdb } from './backend/lmdb/index.ts'
+import { openMemory } from './backend/memory.ts'
+import { Cairn, type CairnOptions } from './engine/cairn.ts'
+import type { Backend } from './store/backend.ts'
+
+export interface StoreOptions {
+  /** Make an embedded store that does not exist; otherwise it is `store_not_found`. */
+  readonly create?: boolean | undefined
+  /** Kubo: the RPC secret, `bearer:TOKEN` or `basic:USER:PASSWORD`. */
+  readonly kuboToken?: string | undefined
+  /** Kubo: the MFS path of the mirrored index pointer; `{dataset}` stands for the dataset's name. */
+  readonly indexPointerPath?: string | undefined
+  /** Kubo: how long one read may take. */
+  readonly deadlineMs?: number | undefined
+  readonly onBackgroundError?: ((error: unknown) => void) | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Opens the store that `store` names: `lmdb:DIR`, `kubo:URL` or `memory:`. */
+export async function openBackend(store: string, options: StoreOptions = {}): Promise<Backend> {
+  const colon = store.indexOf(':')
+  const kind = colon < 0 ? store : store.slice(0, colon)
+  const place = colon < 0 ? '' : store.slice(colon + 1)
+  if (kind === 'memory' && place === '') return openMemory()
+  if (kind === 'lmdb' && place !== '') return openLmdb({ dir: place, create: options.create ?? true })
+  if (kind === 'kubo' && place !== '') {
+    const { kuboToken, indexPointerPath, deadlineMs, onBackgroundError, signal } = options
+    return openKubo({
+      url: place,
+      token: kuboToken,
+      indexPointerPath,
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(onBackgroundError === undefined ? {} : { onBackgroundError }),
+      ...(signal === undefined ? {} : { signal }),
+    })
+  }
+  throw new CairnError('usage', 'A store is named lmdb:DIR, kubo:URL or memory:.', {
+    hint: 'For example lmdb:./data or kubo:http://127.0.0.1:5001.',
+  })
+}
+
+/** Opens a store and everything in it. Close it when done. */
+export async function openCairn(store: string, options: StoreOptions & CairnOptions = {}): Promise<Cairn> {
+  return new Cairn(await openBackend(store, options), options)
+}

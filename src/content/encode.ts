@@ -1,0 +1,84 @@
+/**
+ * Making content: JSON becomes one DAG-CBOR block, bytes one raw block, and bytes above 1 MiB a UnixFS
+ * file of raw leaves. JSON is DAG-JSON, so that links (`{"/": "bafy..."}`) and bytes survive.
+ */
+import * as dagCbor from '@ipld/dag-cbor'
+import * as dagJson from '@ipld/dag-json'
+import { importBytes } from 'ipfs-unixfs-importer'
+import type { CID } from 'multiformats/cid'
+import { CairnError } from '../errors.ts'
+import { cborBlock, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
+import { MAX_BLOCK_BYTES } from '../model/node.ts'
+
+/** A value as JSON programs hold it, or bytes. Links are CID objects. */
+export type ContentValue = unknown
+
+export function encodeJson(value: ContentValue): Block {
+  let bytes: Uint8Array
+  try {
+    bytes = dagCbor.encode(value)
+  } catch (cause) {
+    throw new CairnError('invalid_content', `A value cannot be stored: ${messageOf(cause)}.`, {
+      hint: 'Values are JSON: no undefined, NaN, functions or dates.',
+      cause,
+    })
+  }
+  if (bytes.length > MAX_BLOCK_BYTES) {
+    throw new CairnError('too_large', `A JSON value of ${bytes.length} bytes does not fit one block.`, {
+      hint: `Keep it below ${MAX_BLOCK_BYTES} bytes, split it into several entities, or put it as bytes.`,
+    })
+  }
+  return cborBlock(bytes)
+}
+
+/** JSON text with DAG-JSON's links and bytes. */
+export function parseContent(text: string): ContentValue {
+  try {
+    return dagJson.decode(Buffer.from(text))
+  } catch (cause) {
+    throw new CairnError('invalid_content', `A value is not JSON: ${messageOf(cause)}.`, {
+      hint: 'Check the quotes and commas.',
+      cause,
+    })
+  }
+}
+
+export function printContent(value: ContentValue): string {
+  return Buffer.from(dagJson.encode(value)).toString('utf8')
+}
+
+function messageOf(cause: unknown): string {
+  return cause instanceof Error ? cause.message.slice(0, 200) : 'unknown reason'
+}
+
+export function fitsOneBlock(bytes: Uint8Array): boolean {
+  return bytes.length <= MAX_BLOCK_BYTES
+}
+
+export function encodeRaw(bytes: Uint8Array): Block {
+  return { cid: rawCidOf(bytes), bytes }
+}
+
+/** Bytes as a UnixFS file; its blocks go to `put` as they are made. Returns the file's CID. */
+export async function encodeFile(
+  bytes: Uint8Array | AsyncIterable<Uint8Array>,
+  put: (block: Block) => Promise<void>,
+): Promise<CidBytes> {
+  const store = {
+    async put(cid: CID, value: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<CID> {
+      await put({ cid: cid.bytes, bytes: await collectBytes(value) })
+      return cid
+    },
+  }
+  const { cid } = await importBytes(bytes, store, { profile: 'unixfs-v1-2025' })
+  return cid.bytes
+}
+
+export async function collectBytes(
+  parts: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): Promise<Uint8Array> {
+  if (parts instanceof Uint8Array) return parts
+  const all: Uint8Array[] = []
+  for await (const part of parts) all.push(part)
+  return new Uint8Array(Buffer.concat(all))
+}

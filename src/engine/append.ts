@@ -1,0 +1,357 @@
+/**
+ * Appending with group commit. Batches that arrive while a commit is under way share the next one: one
+ * commit, one chain block (or as many as 1 MiB each needs), whoever's entries it carries.
+ *
+ * A batch is all or nothing. It is judged against the newest entry of each entity (earlier batches of
+ * the group included), in the order of ids, so that a leaf of the tree is read once; a batch that is
+ * refused does not disturb the others. Nothing is acknowledged before its commit is durable. If the
+ * commit lost a race, the whole group is judged and encoded again from the newer state.
+ */
+import { CairnError, isCairnError, throwIfAborted, toCairnError } from '../errors.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import { BACK_EVERY, encodeChainBlock, entriesThatFit, type ChainBlock } from '../model/chain-block.ts'
+import { cborBlock, type Block, type CidBytes } from '../model/cid.ts'
+import type { Commit } from '../model/commit.ts'
+import type { Entry } from '../model/entry.ts'
+import type { HeldBlock } from '../store/backend.ts'
+import type { Context } from './context.ts'
+import { judge, type Draft, type Verdict } from './draft.ts'
+import type { Move, Pointer } from './pointer.ts'
+import type { State } from './state.ts'
+
+export interface Appended {
+  readonly pi: string
+  readonly ver: number
+  /** Its place in the dataset's log; null when it was there before and is folded into the snapshot. */
+  readonly position: number | null
+  readonly status: 'appended' | 'already'
+}
+
+export interface Batch {
+  readonly drafts: readonly Draft[]
+  /** Blocks that the drafts' tips need and that come with them. */
+  readonly content: readonly Block[]
+  readonly signal?: AbortSignal | undefined
+}
+
+interface Waiting extends Batch {
+  readonly resolve: (result: Appended[]) => void
+  readonly reject: (error: CairnError) => void
+}
+
+/** Content blocks of one commit stay below this; the rest of the queue waits for the next one. */
+const MAX_GROUP_CONTENT = 8 << 20
+
+/** The entries of a group that were accepted, and what each batch is told. */
+interface Accepted {
+  readonly at: number
+  readonly entries: Entry[]
+  readonly liveChange: number
+  /** False when a batch was refused or found its entries there already. */
+  readonly plain: boolean
+  readonly answers: readonly (readonly Answer[] | CairnError)[]
+}
+
+interface Answer {
+  readonly verdict: Verdict
+  /** Index in the group's entries, or the position it has had before. */
+  readonly index: number | undefined
+  readonly position: number | null
+}
+
+export class Appender {
+  readonly #context: Context
+  readonly #pointer: Pointer
+  /** Makes room in a full chain, or throws `chain_full`. */
+  readonly #makeRoom: () => Promise<void>
+  #queue: Waiting[] = []
+  #running = false
+
+  constructor(context: Context, pointer: Pointer, makeRoom: () => Promise<void>) {
+    this.#context = context
+    this.#pointer = pointer
+    this.#makeRoom = makeRoom
+  }
+
+  append(batch: Batch): Promise<Appended[]> {
+    if (batch.drafts.length === 0) return Promise.resolve([])
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ ...batch, resolve, reject })
+      if (!this.#running) void this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    while (this.#queue.length > 0) {
+      const group = await this.#nextGroup()
+      if (group.length > 0) await this.#commitGroup(group)
+    }
+    this.#running = false
+  }
+
+  /** As many waiting batches as the chain has room for; makes room when the first does not fit. */
+  async #nextGroup(): Promise<Waiting[]> {
+    const { commit } = this.#pointer.seen
+    const limit = commit.settings.chainLimit
+    let room = limit - commit.recentCount
+    const first = this.#queue[0]
+    if (first !== undefined && first.drafts.length > limit) {
+      this.#queue.shift()
+      first.reject(tooMany(first.drafts.length, limit))
+      return []
+    }
+    if (first !== undefined && first.drafts.length > room) return this.#afterMakingRoom()
+    const group: Waiting[] = []
+    let content = 0
+    for (const waiting of this.#queue) {
+      content += waiting.content.reduce((sum, { bytes }) => sum + bytes.length, 0)
+      const fits = waiting.drafts.length <= room && (group.length === 0 || content <= MAX_GROUP_CONTENT)
+      if (!fits) break
+      room -= waiting.drafts.length
+      group.push(waiting)
+    }
+    this.#queue = this.#queue.slice(group.length)
+    return group
+  }
+
+  async #afterMakingRoom(): Promise<Waiting[]> {
+    try {
+      await this.#makeRoom()
+    } catch (error) {
+      const refused = toCairnError(error)
+      for (const waiting of this.#queue.splice(0)) waiting.reject(refused)
+    }
+    return []
+  }
+
+  async #commitGroup(all: readonly Waiting[]): Promise<void> {
+    const group = all.filter((waiting) => !rejectedIfAborted(waiting))
+    if (group.length === 0) return
+    try {
+      const answers = await this.#tryGroup(group, false)
+      for (const [i, waiting] of group.entries()) settle(waiting, answers[i])
+    } catch (error) {
+      await this.#failGroup(group, toCairnError(error))
+    }
+  }
+
+  /** Content that vanished concerns one member: the others are committed without it. */
+  async #failGroup(group: readonly Waiting[], error: CairnError): Promise<void> {
+    if (group.length > 1 && isCairnError(error, 'content_missing')) {
+      for (const waiting of group) await this.#commitGroup([waiting])
+      return
+    }
+    for (const waiting of group) waiting.reject(error)
+  }
+
+  async #tryGroup(
+    group: readonly Waiting[],
+    fresh: boolean,
+  ): Promise<readonly (readonly Appended[] | CairnError)[]> {
+    const outcome = await this.#pointer.move(
+      async (state): Promise<Move<GroupResult> | { stay: GroupResult }> => {
+        const accepted = await this.#judgeGroup(group, state)
+        // Refusals and "already there" are said of the newest state only.
+        if (!accepted.plain && !fresh && state === this.#pointer.seen) return { stay: 'stale' }
+        const room = state.commit.settings.chainLimit - state.commit.recentCount
+        if (accepted.entries.length > room) return { stay: 'full' }
+        const result = answersOf(accepted, state.commit.next)
+        if (accepted.entries.length === 0) return { stay: result }
+        const content = group.flatMap((waiting) => waiting.content)
+        const { at, entries, liveChange } = accepted
+        return { ...appendMove(state, { at, entries, liveChange, reason: 'append' }, content), result }
+      },
+      { fresh },
+    )
+    if (outcome === 'stale') return this.#tryGroup(group, true)
+    if (outcome === 'full') {
+      await this.#makeRoom()
+      return this.#tryGroup(group, true)
+    }
+    return outcome
+  }
+
+  async #judgeGroup(group: readonly Waiting[], state: State): Promise<Accepted> {
+    const at = Math.max(this.#context.now(), state.commit.ts)
+    const rules = { at, deletedMs: state.commit.settings.deletedMs }
+    const newest = await newestEntries(state, group)
+    const entries: Entry[] = []
+    let liveChange = 0
+    let plain = true
+    const answers = group.map(({ drafts }) => {
+      const before = new Map<string, Known>()
+      const answer: Answer[] = []
+      const first = entries.length
+      const liveBefore = liveChange
+      try {
+        for (const draft of drafts) {
+          const known = newest.get(draft.key)
+          const verdict = judge(draft, known?.entry, rules)
+          if (verdict.status === 'already') {
+            plain = false
+            answer.push({ verdict, index: known?.index, position: known?.position ?? null })
+            continue
+          }
+          if (!before.has(draft.key)) before.set(draft.key, known ?? NOTHING)
+          liveChange += liveOf(verdict.entry) - liveOf(known?.entry)
+          newest.set(draft.key, { entry: verdict.entry, index: entries.length, position: null })
+          answer.push({ verdict, index: entries.length, position: null })
+          entries.push(verdict.entry)
+        }
+        return answer
+      } catch (error) {
+        // All or nothing: what this batch had entered is taken back.
+        plain = false
+        entries.length = first
+        liveChange = liveBefore
+        for (const [key, known] of before) newest.set(key, known)
+        return toCairnError(error)
+      }
+    })
+    return { at, entries, liveChange, plain, answers }
+  }
+}
+
+type GroupResult = readonly (readonly Appended[] | CairnError)[] | 'stale' | 'full'
+
+/** An entity's newest entry, in the state or in the group under way. */
+interface Known {
+  readonly entry: Entry | undefined
+  readonly index: number | undefined
+  readonly position: number | null
+}
+
+const NOTHING: Known = { entry: undefined, index: undefined, position: null }
+
+const liveOf = (entry: Entry | undefined): number => (entry === undefined || entry.tip === null ? 0 : 1)
+
+/** The newest entries of all entities that a group touches, looked up in the order of their keys. */
+async function newestEntries(state: State, group: readonly Waiting[]): Promise<Map<string, Known>> {
+  const keys = new Set<string>()
+  for (const { drafts } of group) for (const { key } of drafts) keys.add(key)
+  const sorted = keys.size === 1 ? keys : [...keys].sort()
+  const newest = new Map<string, Known>()
+  for (const key of sorted) {
+    const over = state.overlay.get(key)
+    if (over === undefined) {
+      const entry = await state.overlay.tree.get(key)
+      newest.set(key, { entry, index: undefined, position: null })
+    } else {
+      newest.set(key, { entry: over.entry, index: undefined, position: over.position })
+    }
+  }
+  return newest
+}
+
+function answersOf(accepted: Accepted, next: number): readonly (readonly Appended[] | CairnError)[] {
+  return accepted.answers.map((answer) =>
+    answer instanceof CairnError
+      ? answer
+      : answer.map(({ verdict, index, position }) => ({
+          pi: verdict.entry.pi,
+          ver: verdict.entry.ver,
+          position: index === undefined ? position : next + index,
+          status: verdict.status,
+        })),
+  )
+}
+
+function settle(waiting: Waiting, answer: readonly Appended[] | CairnError | undefined): void {
+  if (answer instanceof CairnError) waiting.reject(answer)
+  else waiting.resolve([...(answer ?? [])])
+}
+
+function rejectedIfAborted(waiting: Waiting): boolean {
+  try {
+    throwIfAborted(waiting.signal)
+    return false
+  } catch (error) {
+    waiting.reject(toCairnError(error))
+    return true
+  }
+}
+
+function tooMany(count: number, limit: number): CairnError {
+  return new CairnError('too_large', `A batch of ${count} entries is above the limit of ${limit}.`, {
+    hint: 'Send smaller batches, or use `cairn import` for a bulk load.',
+  })
+}
+
+export interface AppendedEntries {
+  readonly entries: readonly Entry[]
+  /** The moment of the commit. */
+  readonly at: number
+  /** By how much the count of live entities changes. */
+  readonly liveChange: number
+  readonly reason: string
+}
+
+/** The move that appends entries to the chain. */
+export function appendMove(
+  state: State,
+  { entries, at, liveChange, reason }: AppendedEntries,
+  content: readonly Block[] = [],
+): Omit<Move<never>, 'result'> {
+  const appended = chainBlocks(state.commit, state.chain, entries, at)
+  const last = appended.at(-1)
+  if (last === undefined) throw new CairnError('internal', 'an append without entries')
+  const { commit } = state
+  const blocks: HeldBlock[] = appended.map(({ cid, bytes }) => ({ cid, bytes, hold: 'deep' }))
+  return {
+    changes: {
+      reason,
+      ts: at,
+      head: last.cid,
+      recentCount: commit.recentCount + entries.length,
+      chainFirst: commit.recentCount === 0 ? commit.next : commit.chainFirst,
+      next: commit.next + entries.length,
+      nextOrdinal: last.block.ordinal + 1,
+      totalCount: commit.totalCount + liveChange,
+    },
+    blocks,
+    content,
+    appended,
+  }
+}
+
+export interface EncodedChainBlock extends LoadedBlock {
+  readonly bytes: Uint8Array
+}
+
+/** The blocks that put `entries` behind a chain, at the positions from `commit.next` on. */
+export function chainBlocks(
+  commit: Commit,
+  chain: readonly LoadedBlock[],
+  entries: readonly Entry[],
+  at: number,
+): EncodedChainBlock[] {
+  const blocks: EncodedChainBlock[] = []
+  let prev = commit.head ?? commit.base
+  for (let from = 0; from < entries.length; ) {
+    const count = entriesThatFit(entries, from)
+    const ordinal = commit.nextOrdinal + blocks.length
+    const block: ChainBlock = {
+      dataset: commit.identity,
+      ordinal,
+      first: commit.next + from,
+      prev,
+      back: ordinal % BACK_EVERY === 0 ? backOf([...chain, ...blocks], ordinal) : [],
+      ts: at,
+      entries: entries.slice(from, from + count),
+    }
+    const encoded = cborBlock(encodeChainBlock(block, commit.settings.content))
+    blocks.push({ ...encoded, block })
+    prev = encoded.cid
+    from += count
+  }
+  return blocks
+}
+
+function backOf(chain: readonly LoadedBlock[], ordinal: number): CidBytes[] {
+  return chain
+    .slice(1 - BACK_EVERY)
+    .filter(({ block }) => block.ordinal > ordinal - BACK_EVERY)
+    .map(({ cid }) => cid)
+}
+

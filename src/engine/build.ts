@@ -1,0 +1,293 @@
+/**
+ * Building a snapshot.
+ *
+ *   1 fix the head H and the moment       5 write the header and the kept list
+ *   2 merge the chain up to H             6 commit { snapshot, base: H }: the pointer advances and
+ *   3 stage the nodes that are new          the chain is reset to what came after H
+ *   4 read them back and prove them
+ *
+ * Dying before 6 leaves blocks that nothing names, and the state as it was. Appends go on meanwhile;
+ * their entries stay in the chain behind H. If another commit came first, 6 is made again on top of it,
+ * as long as the generation and the snapshot are those the build began from; else the build is dropped.
+ */
+import { CairnError } from '../errors.ts'
+import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import { bytesEqual, printCid, type Block, type CidBytes } from '../model/cid.ts'
+import type { Commit } from '../model/commit.ts'
+import type { ContentMode } from '../model/entry.ts'
+import type { IpldMap } from '../model/ipld.ts'
+import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
+import { RunBuilder, type Run } from '../model/run.ts'
+import { encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
+import type { HeldBlock } from '../store/backend.ts'
+import { readProvedBlock } from '../store/proved.ts'
+import { mergeTree, type MergedTree } from '../tree/merge.ts'
+import { Tree } from '../tree/tree.ts'
+import type { Context, LongOptions } from './context.ts'
+import type { Pointer } from './pointer.ts'
+import { NodeStager, readBack } from './stage-nodes.ts'
+import { overlayEntries, type State } from './state.ts'
+
+export interface BuildOptions extends LongOptions {
+  readonly reason?: string | undefined
+  readonly tags?: readonly string[] | undefined
+  /** Free metadata of the snapshot; a change of it is worth a build of its own. */
+  readonly meta?: IpldMap | undefined
+  /** Build even when nothing is new. */
+  readonly force?: boolean | undefined
+}
+
+export interface BuildReport {
+  readonly status: 'built' | 'already_built'
+  readonly snapshot: CidBytes
+  readonly root: CidBytes
+  readonly seq: number
+  readonly ts: number
+  readonly entries: number
+  readonly live: number
+  readonly chunkCount: number
+  /** Entries of the chain that were folded in. */
+  readonly folded: number
+  readonly chunksWritten: number
+  readonly chunksDropped: number
+  readonly blocksWritten: number
+  readonly bytesWritten: number
+  /** Entries that came in meanwhile and stayed in the chain. */
+  readonly recentCount: number
+}
+
+/** Entries that go to the merge at a time. */
+const RUN_ENTRIES = 4096
+
+export async function buildSnapshot(
+  context: Context,
+  pointer: Pointer,
+  options: BuildOptions = {},
+): Promise<BuildReport> {
+  const { signal, onProgress } = options
+  const from = await pointer.current(signal)
+  const at = Math.max(context.now(), from.commit.ts)
+  if (options.force !== true && isUpToDate(from, at, options)) return unchanged(from)
+
+  const staging = await context.backend.stage(pointer.dataset, `snapshot ${from.commit.nextSeq}`, { signal })
+  let outcome: 'committed' | 'dropped' = 'dropped'
+  try {
+    const stager = new NodeStager(staging, signal)
+    const merged = await mergeChain(context, from, at, stager, options)
+    await stager.finish()
+    await readBack(context, stager.written, signal, (done) =>
+      onProgress?.({ step: 'prove', done, total: stager.written.length }),
+    )
+    const header = headerOf(from, merged, at, options)
+    const committed = await commitSnapshot(context, pointer, from, header, signal)
+    outcome = 'committed'
+    context.log.info('snapshot.built', {
+      dataset: pointer.dataset,
+      seq: header.seq,
+      cid: printCid(committed.snapshot),
+      folded: from.commit.recentCount,
+      chunks_written: merged.stats.leavesAdded,
+    })
+    return report(from, header, committed, merged, stager)
+  } finally {
+    await staging.end(outcome)
+  }
+}
+
+function isUpToDate({ commit, header, overlay }: State, at: number, options: BuildOptions): boolean {
+  const { exp } = overlay.tree.root
+  const sameMeta =
+    options.meta === undefined || JSON.stringify(options.meta) === JSON.stringify(header.meta)
+  const sameTags = options.tags === undefined || options.tags.every((tag) => header.tags.includes(tag))
+  return commit.recentCount === 0 && (exp === null || exp > at) && sameMeta && sameTags
+}
+
+async function mergeChain(
+  context: Context,
+  from: State,
+  at: number,
+  sink: NodeStager,
+  { signal, onProgress }: BuildOptions,
+): Promise<MergedTree> {
+  const { header } = from
+  const edits = newestOf(from.chain)
+  return mergeTree(
+    {
+      nodes: context.nodes,
+      root: header.root,
+      leafCount: header.chunkCount,
+      chunkSize: header.chunkSize,
+      at,
+      sink,
+      signal,
+      onProgress: (done) => onProgress?.({ step: 'merge', done, total: edits.length }),
+    },
+    runsOf(edits, header.content),
+  )
+}
+
+/**
+ * The newest entry of every entity of a chain, sorted. Made from the chain, which belongs to one
+ * commit, and not from the overlay, which appends go on changing.
+ */
+function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
+  const newest = new Map<string, OverlayEntry>()
+  for (const entry of overlayEntries(chain)) newest.set(entry.key, entry)
+  return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+}
+
+async function* runsOf(entries: readonly OverlayEntry[], content: ContentMode): AsyncGenerator<Run> {
+  const builder = new RunBuilder()
+  for (const { entry, key } of entries) {
+    builder.push(entry, content, key)
+    if (builder.count === RUN_ENTRIES) yield builder.take()
+  }
+  if (builder.count > 0) yield builder.take()
+}
+
+export function headerOf(from: State, merged: MergedTree, at: number, options: BuildOptions): SnapshotHeader {
+  const { commit, header } = from
+  return {
+    dataset: commit.identity,
+    seq: commit.nextSeq,
+    ts: at,
+    root: merged.root.cid,
+    entries: merged.root.count,
+    live: merged.root.live,
+    chunkCount: merged.leafCount,
+    upto: commit.next,
+    chunkSize: header.chunkSize,
+    content: header.content,
+    reason: options.reason ?? 'build',
+    tags: options.tags ?? [],
+    meta: options.meta ?? header.meta,
+    prev: commit.snapshot,
+    head: commit.head ?? commit.base,
+  }
+}
+
+interface Committed {
+  readonly snapshot: CidBytes
+  readonly recentCount: number
+}
+
+/** Makes the snapshot current, behind whatever was appended since the build began. */
+async function commitSnapshot(
+  context: Context,
+  pointer: Pointer,
+  from: State,
+  header: SnapshotHeader,
+  signal: AbortSignal | undefined,
+): Promise<Committed> {
+  const tree = await Tree.open(context.nodes, header.root, signal)
+  const snapshot = encodeSnapshot(header)
+  return pointer.move(
+    async (state) => {
+      checkUndisturbed(from.commit, state.commit)
+      const after = state.chain.slice(from.chain.length)
+      const rest = new Overlay(tree)
+      for (const entry of overlayEntries(after)) rest.set(entry)
+      const { changes, blocks } = await snapshotChanges(context, state, header, snapshot)
+      const recentCount = state.commit.recentCount - from.commit.recentCount
+      return {
+        changes: {
+          ...changes,
+          base: header.head,
+          head: recentCount === 0 ? null : state.commit.head,
+          recentCount,
+          chainFirst: after[0]?.block.first ?? state.commit.next,
+          totalCount: await rest.liveCount(),
+        },
+        blocks,
+        result: { snapshot: snapshot.cid, recentCount },
+      }
+    },
+    { signal, fresh: true },
+  )
+}
+
+/** The fields and blocks by which a commit takes up a new snapshot. */
+export async function snapshotChanges(
+  context: Context,
+  state: State,
+  header: SnapshotHeader,
+  snapshot: Block,
+): Promise<{ changes: Partial<Commit> & { reason: string }; blocks: HeldBlock[] }> {
+  const { commit } = state
+  const page = decodeKeptPage(await readProvedBlock(context.backend, commit.kept, 'the kept list'))
+  const { seq, ts, entries, live, reason, tags } = header
+  const kept = encodeKeptPage(
+    keep({ page, cid: commit.kept }, { cid: snapshot.cid, seq, ts, entries, live, reason, tags }),
+  )
+  return {
+    changes: {
+      reason,
+      ts,
+      snapshot: snapshot.cid,
+      snapshotSeq: seq,
+      nextSeq: seq + 1,
+      snapshotTs: ts,
+      snapshotCount: live,
+      kept: kept.cid,
+      keptCount: commit.keptCount + 1,
+    },
+    blocks: [
+      { ...snapshot, hold: 'self' },
+      { ...kept, hold: 'self' },
+    ],
+  }
+}
+
+/** The build stands on a generation and a snapshot; if either was replaced, its result means nothing. */
+function checkUndisturbed(from: Commit, now: Commit): void {
+  if (from.generation.tag === now.generation.tag && bytesEqual(from.snapshot, now.snapshot)) return
+  throw new CairnError('conflict', 'The build was dropped: another snapshot became current meanwhile.', {
+    hint: 'Nothing was changed. Build again if there is still something new.',
+    current_snapshot: printCid(now.snapshot),
+  })
+}
+
+function unchanged({ commit, header }: State): BuildReport {
+  return {
+    status: 'already_built',
+    snapshot: commit.snapshot,
+    root: header.root,
+    seq: header.seq,
+    ts: header.ts,
+    entries: header.entries,
+    live: header.live,
+    chunkCount: header.chunkCount,
+    folded: 0,
+    chunksWritten: 0,
+    chunksDropped: 0,
+    blocksWritten: 0,
+    bytesWritten: 0,
+    recentCount: commit.recentCount,
+  }
+}
+
+function report(
+  from: State,
+  header: SnapshotHeader,
+  committed: Committed,
+  { stats }: MergedTree,
+  stager: NodeStager,
+): BuildReport {
+  return {
+    status: 'built',
+    snapshot: committed.snapshot,
+    root: header.root,
+    seq: header.seq,
+    ts: header.ts,
+    entries: header.entries,
+    live: header.live,
+    chunkCount: header.chunkCount,
+    folded: from.commit.recentCount,
+    chunksWritten: stats.leavesAdded,
+    chunksDropped: stats.leavesRemoved,
+    blocksWritten: stager.written.length,
+    bytesWritten: stager.bytes,
+    recentCount: committed.recentCount,
+  }
+}

@@ -1,0 +1,107 @@
+/** Cairn: an opened store and its datasets. */
+import { randomBytes } from 'node:crypto'
+import { CairnError } from '../errors.ts'
+import type { Backend, StoreStatus } from '../store/backend.ts'
+import { NodeStore } from '../tree/node-store.ts'
+import { SILENT, type Context, type Logger } from './context.ts'
+import { Dataset, type DatasetOptions } from './dataset.ts'
+import { createDataset, parseDatasetName, type InitOptions } from './genesis.ts'
+import { Pointer } from './pointer.ts'
+
+export interface CairnOptions {
+  /** Bytes of decoded tree nodes that are kept in memory; 128 MiB unless given. */
+  readonly cacheBytes?: number | undefined
+  readonly log?: Logger | undefined
+  /** Milliseconds since 1970. */
+  readonly now?: (() => number) | undefined
+  readonly randomBytes?: ((count: number) => Uint8Array) | undefined
+}
+
+const DEFAULT_CACHE_BYTES = 128 << 20
+
+export class Cairn {
+  readonly #context: Context
+  readonly #pointers = new Map<string, Promise<Pointer | undefined>>()
+  #closed = false
+
+  constructor(backend: Backend, options: CairnOptions = {}) {
+    const random = options.randomBytes ?? randomBytes
+    this.#context = {
+      backend,
+      nodes: new NodeStore(backend, options.cacheBytes ?? DEFAULT_CACHE_BYTES),
+      now: options.now ?? Date.now,
+      randomBytes: random,
+      writer: Buffer.from(random(8)).toString('hex'),
+      log: options.log ?? SILENT,
+    }
+  }
+
+  get location(): string {
+    return this.#context.backend.location
+  }
+
+  /** Makes a dataset; `created` is false when it was there, whose settings then stand. */
+  async init(name: string, options: InitOptions = {}): Promise<{ dataset: Dataset; created: boolean }> {
+    this.#checkOpen()
+    const created = await createDataset(this.#context, parseDatasetName(name), options)
+    return { dataset: await this.dataset(name), created }
+  }
+
+  /** A dataset that exists. */
+  async dataset(name = 'main', options: DatasetOptions = {}): Promise<Dataset> {
+    const pointer = await this.#pointer(parseDatasetName(name))
+    if (pointer !== undefined) return new Dataset(this.#context, pointer, options)
+    throw new CairnError('dataset_not_found', `The store has no dataset "${name}".`, {
+      hint: 'Make it with `cairn init`, or by writing to it; `cairn datasets` lists those there are.',
+      dataset: name,
+    })
+  }
+
+  /** A dataset for writing: made with the defaults when it does not exist. */
+  async open(name = 'main', options: DatasetOptions = {}): Promise<Dataset> {
+    const pointer = await this.#pointer(parseDatasetName(name))
+    if (pointer === undefined) await createDataset(this.#context, name, {})
+    return this.dataset(name, options)
+  }
+
+  /** One pointer a dataset, so that all its users in this process share one line of commits. */
+  async #pointer(name: string): Promise<Pointer | undefined> {
+    this.#checkOpen()
+    const known = this.#pointers.get(name)
+    if (known !== undefined) return known
+    const opening = Pointer.open(this.#context, name)
+    this.#pointers.set(name, opening)
+    try {
+      const pointer = await opening
+      if (pointer === undefined) this.#pointers.delete(name)
+      return pointer
+    } catch (error) {
+      this.#pointers.delete(name)
+      throw error
+    }
+  }
+
+  datasets(): Promise<string[]> {
+    this.#checkOpen()
+    return this.#context.backend.datasets()
+  }
+
+  status(): Promise<StoreStatus> {
+    this.#checkOpen()
+    return this.#context.backend.status()
+  }
+
+  #checkOpen(): void {
+    if (this.#closed) throw new CairnError('closed', 'This store was closed.')
+  }
+
+  /** Frees what the store holds. Appends that were not awaited may or may not have been taken. */
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#context.backend.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}

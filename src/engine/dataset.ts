@@ -1,0 +1,268 @@
+/**
+ * Dataset: what a program does with one named set of entities. Each method is a short path into one
+ * file of this folder; the order of steps and the reasons are there.
+ */
+import { CairnError } from '../errors.ts'
+import { encodeFile, encodeJson, encodeRaw, fitsOneBlock, type ContentValue } from '../content/encode.ts'
+import { findMissing } from '../content/complete.ts'
+import { readContent, type Content } from '../content/read.ts'
+import { printCid, type Block, type CidBytes } from '../model/cid.ts'
+import { parseId } from '../model/entity-id.ts'
+import { isExpired, type Entry } from '../model/entry.ts'
+import type { KeptSnapshot } from '../model/kept.ts'
+import type { Staging } from '../store/backend.ts'
+import { diffTrees, type Change } from '../tree/diff.ts'
+import { Appender, type Appended } from './append.ts'
+import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
+import type { Context } from './context.ts'
+import { draftOf, parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
+import { historyOf, type LoggedEntry } from './history.ts'
+import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
+import type { Pointer } from './pointer.ts'
+import { rollback, type RollbackOptions, type RollbackReport, type RollbackTarget } from './rollback.ts'
+import { findSnapshot, keptSnapshots } from './snapshots.ts'
+import { readHeader } from './state.ts'
+import { datasetStatus, type DatasetStatus } from './status.ts'
+import { stateAt, type At } from './time.ts'
+import { View } from './view.ts'
+import { Mutex } from '../util/mutex.ts'
+
+export interface AppendOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PutOptions extends AppendOptions, Omit<AppendEntry, 'pi' | 'tip'> {}
+
+export interface PutResult extends Appended {
+  readonly tip: CidBytes
+}
+
+export interface DatasetOptions {
+  /** Build by itself when the recent chain is full; otherwise appends answer `chain_full`. */
+  readonly autoBuild?: boolean | undefined
+}
+
+export class Dataset {
+  readonly name: string
+  readonly #context: Context
+  readonly #pointer: Pointer
+  readonly #appender: Appender
+  readonly #builds = new Mutex()
+  readonly #autoBuild: boolean
+
+  constructor(context: Context, pointer: Pointer, options: DatasetOptions = {}) {
+    this.name = pointer.dataset
+    this.#context = context
+    this.#pointer = pointer
+    this.#autoBuild = options.autoBuild ?? true
+    this.#appender = new Appender(context, pointer, () => this.#makeRoom())
+  }
+
+  /** Adds one version of one entity. Resolves when it is durable. */
+  async append(entry: AppendEntry, options: AppendOptions = {}): Promise<Appended> {
+    const [appended] = await this.appendBatch([entry], options)
+    if (appended === undefined) throw new CairnError('internal', 'an append without an answer')
+    return appended
+  }
+
+  /** Adds entries, all or none of them. */
+  async appendBatch(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<Appended[]> {
+    const drafts = entries.map(draftOf)
+    await this.#checkContent(drafts, [], options.signal)
+    return this.#appender.append({ drafts, content: [], signal: options.signal })
+  }
+
+  /** Stores a JSON value or bytes and makes it the entity's next version. */
+  async put(
+    pi: string,
+    value: ContentValue | Uint8Array | AsyncIterable<Uint8Array>,
+    options: PutOptions = {},
+  ): Promise<PutResult> {
+    const [result] = await this.putBatch([{ pi, value, ...options }], options)
+    if (result === undefined) throw new CairnError('internal', 'a put without an answer')
+    return result
+  }
+
+  /** Stores contents and makes them the entities' next versions, all or none of them. */
+  async putBatch(
+    puts: readonly (PutOptions & { readonly pi: string; readonly value: unknown })[],
+    options: AppendOptions = {},
+  ): Promise<PutResult[]> {
+    const content: Block[] = []
+    const files = new FileStaging(this.#context, this.name, options.signal)
+    try {
+      const drafts: Draft[] = []
+      for (const { pi, value, ...rest } of puts) {
+        parseId(pi)
+        drafts.push(draftOf({ ...rest, pi, tip: await this.#encode(value, content, files) }))
+      }
+      await files.flush()
+      await this.#checkContent(drafts, content, options.signal)
+      const appended = await this.#appender.append({ drafts, content, signal: options.signal })
+      return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? new Uint8Array() }))
+    } finally {
+      await files.end()
+    }
+  }
+
+  async #encode(value: unknown, content: Block[], files: FileStaging): Promise<CidBytes> {
+    const stream = isByteStream(value)
+    if (stream || (value instanceof Uint8Array && !fitsOneBlock(value))) {
+      return encodeFile(value, (block) => files.put(block))
+    }
+    const block = value instanceof Uint8Array ? encodeRaw(value) : encodeJson(value)
+    content.push(block)
+    return block.cid
+  }
+
+  /** A linked tip joins the chain only when its whole DAG is in the store, or comes with it. */
+  async #checkContent(drafts: readonly Draft[], content: readonly Block[], signal?: AbortSignal): Promise<void> {
+    if (this.#pointer.seen.commit.settings.content === 'external') return
+    const tips = drafts.flatMap(({ tip }) => (tip === null ? [] : [tip]))
+    const [missing] = await findMissing(this.#context.backend, tips, content, signal)
+    if (missing === undefined) return
+    throw new CairnError('content_missing', `The store lacks the content block ${printCid(missing)}.`, {
+      hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
+      cid: printCid(missing),
+    })
+  }
+
+  /** The entity's current version; undefined when there is none, or it is deleted or expired. */
+  async get(pi: string, options: { at?: At; signal?: AbortSignal } = {}): Promise<Entry | undefined> {
+    const key = parseId(pi)
+    if (options.at !== undefined) {
+      const entry = await (await this.#view(options.at, options.signal)).view.get(key)
+      return entry === undefined || entry.tip === null ? undefined : entry
+    }
+    await this.#pointer.current(options.signal)
+    // From here to the first await nothing else runs: tree and overlay are of one commit.
+    const { overlay } = this.#pointer.seen
+    const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
+    const counts = entry !== undefined && entry.tip !== null && !isExpired(entry.exp, this.#context.now())
+    return counts ? entry : undefined
+  }
+
+  /** What a tip points at: a value, or a stream of bytes. */
+  content(tip: CidLike, options: { signal?: AbortSignal } = {}): Promise<Content> {
+    return readContent(this.#context.backend, parseCidLike(tip), options.signal)
+  }
+
+  /** One page of entities. */
+  async list(options: ListOptions & { at?: At | undefined } = {}): Promise<Page> {
+    const { view, identity, totalCount } = await this.#view(options.at, options.signal)
+    return listPage(view, { identity, totalCount }, options)
+  }
+
+  /** All entities of a range, streamed from one state. */
+  async *entries(
+    options: Pick<ListOptions, 'prefix' | 'from' | 'to' | 'order' | 'signal'> & {
+      readonly at?: At | undefined
+      readonly deleted?: boolean
+    } = {},
+  ): AsyncGenerator<Entry> {
+    const { view } = await this.#view(options.at, options.signal)
+    yield* view.walk({
+      range: rangeOf(options),
+      descending: options.order === 'desc',
+      deleted: options.deleted ?? false,
+      signal: options.signal,
+    })
+  }
+
+  async #view(
+    at: At | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<{ view: View; identity: string; totalCount: number }> {
+    const now = await this.#pointer.current(signal)
+    if (at !== undefined) {
+      const past = await stateAt(this.#context, now, at, signal)
+      return { view: new View(past.overlay, past.at), identity: past.commit.identity, totalCount: past.totalCount }
+    }
+    // Commit and overlay are taken together, without an await between them.
+    const { commit, overlay } = this.#pointer.seen
+    const view = new View(overlay, this.#context.now())
+    return { view, identity: commit.identity, totalCount: commit.totalCount }
+  }
+
+  /** The kept versions of one entity, newest first. */
+  async *history(pi: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<LoggedEntry> {
+    const key = parseId(pi)
+    yield* historyOf(this.#context, await this.#pointer.current(options.signal), key, options.signal)
+  }
+
+  /** Folds the recent chain into a new snapshot. Nothing new is a success that says so. */
+  build(options: BuildOptions = {}): Promise<BuildReport> {
+    return this.#builds.run(() => buildSnapshot(this.#context, this.#pointer, options))
+  }
+
+  async #makeRoom(): Promise<void> {
+    if (this.#autoBuild) {
+      await this.build({ reason: 'chain limit' })
+      return
+    }
+    const { recentCount, settings } = (await this.#pointer.current()).commit
+    throw new CairnError('chain_full', `The recent chain is full: ${recentCount} of ${settings.chainLimit} entries.`, {
+      hint: 'Build a snapshot (`cairn build-snapshot`), then try again.',
+    })
+  }
+
+  /** The kept snapshots, newest first. */
+  async *snapshots(options: { signal?: AbortSignal } = {}): AsyncGenerator<KeptSnapshot> {
+    const { commit } = await this.#pointer.current(options.signal)
+    yield* keptSnapshots(this.#context, commit, options.signal)
+  }
+
+  /** What changed from one snapshot to another, in the order of ids. */
+  async *diff(before: string, after: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<Change> {
+    const { signal } = options
+    const { commit } = await this.#pointer.current(signal)
+    const roots: CidBytes[] = []
+    for (const selector of [before, after]) {
+      const { cid } = await findSnapshot(this.#context, commit, selector, signal)
+      roots.push((await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal)).root)
+    }
+    const [from, to] = roots
+    if (from !== undefined && to !== undefined) yield* diffTrees(this.#context.nodes, from, to, signal)
+  }
+
+  /** Makes an earlier state current again, as a new commit. */
+  rollback(target: RollbackTarget, options: RollbackOptions = {}): Promise<RollbackReport> {
+    return rollback(this.#context, this.#pointer, target, options)
+  }
+
+  async status(options: { signal?: AbortSignal } = {}): Promise<DatasetStatus> {
+    const state = await this.#pointer.current(options.signal)
+    return datasetStatus(this.#context, state, options.signal)
+  }
+}
+
+function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+/** Holds the blocks of large files from when they are made until the entry that links to them is in. */
+class FileStaging {
+  readonly #context: Context
+  readonly #dataset: string
+  readonly #signal: AbortSignal | undefined
+  #staging: Promise<Staging> | undefined
+
+  constructor(context: Context, dataset: string, signal: AbortSignal | undefined) {
+    this.#context = context
+    this.#dataset = dataset
+    this.#signal = signal
+  }
+
+  async put(block: Block): Promise<void> {
+    this.#staging ??= this.#context.backend.stage(this.#dataset, 'content of a put')
+    await (await this.#staging).put([{ ...block, hold: 'staged' }], { signal: this.#signal })
+  }
+
+  async flush(): Promise<void> {
+    await (await this.#staging)?.flush({ signal: this.#signal })
+  }
+
+  async end(): Promise<void> {
+    await (await this.#staging)?.end('dropped')
+  }
+}

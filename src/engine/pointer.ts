@@ -1,0 +1,179 @@
+/**
+ * Pointer: one dataset's index pointer as this process sees it, and the one way to move it.
+ *
+ * `current` asks the store whether there is a newer commit, so a read sees every commit that was
+ * acknowledged before it began, whichever process made it.
+ *
+ * `move` is the compare-and-set loop. A plan looks at a state and says what the next commit is; if
+ * another commit came first, the plan is made anew from the newer state. All moves of this process
+ * form a line, so it competes with other processes only.
+ */
+import { setTimeout as delay } from 'node:timers/promises'
+import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import type { Block } from '../model/cid.ts'
+import { decodeCommit, encodeCommit, type Commit, type EncodedCommit } from '../model/commit.ts'
+import type { CommitOutcome, CommitRequest, HeldBlock } from '../store/backend.ts'
+import { Mutex } from '../util/mutex.ts'
+import type { Context } from './context.ts'
+import { completeState, overlayEntries, prepareState, type State } from './state.ts'
+
+/** What the next commit is to be: the fields that differ, and the blocks that come with it. */
+export interface Move<T> {
+  readonly changes: Partial<Commit> & { readonly reason: string }
+  readonly blocks: readonly HeldBlock[]
+  readonly content?: readonly Block[]
+  /** The chain blocks among `blocks`, when the move does nothing but append them. */
+  readonly appended?: readonly LoadedBlock[]
+  readonly result: T
+}
+
+/** Looks at a state and says how to move on, or gives the result without moving. */
+export type Plan<T> = (state: State) => Promise<Move<T> | { readonly stay: T }>
+
+export interface MoveOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Begin from a state that the store confirms to be the newest. */
+  readonly fresh?: boolean
+}
+
+const UNKNOWN_RETRIES = 5
+const UNKNOWN_DELAY_MS = 200
+
+export class Pointer {
+  readonly dataset: string
+  readonly #context: Context
+  readonly #line = new Mutex()
+  readonly #updates = new Mutex()
+  #state: State
+
+  private constructor(context: Context, dataset: string, state: State) {
+    this.#context = context
+    this.dataset = dataset
+    this.#state = state
+  }
+
+  /** Undefined when the dataset has no commit. */
+  static async open(context: Context, dataset: string, signal?: AbortSignal): Promise<Pointer | undefined> {
+    const stored = await context.backend.newest(dataset, -1, { signal })
+    if (stored === undefined) return undefined
+    const commit = checkedCommit(dataset, stored.number, stored.bytes)
+    const prepared = await prepareState(context, commit, undefined, signal)
+    return new Pointer(context, dataset, completeState(prepared))
+  }
+
+  /** The state that this process has seen last; the store may be ahead of it. */
+  get seen(): State {
+    return this.#state
+  }
+
+  /** The state of the newest commit. */
+  async current(signal?: AbortSignal): Promise<State> {
+    const known = this.#state.commit.number
+    const newer = await this.#context.backend.newest(this.dataset, known, { signal })
+    if (newer === undefined || newer.number <= this.#state.commit.number) return this.#state
+    return this.#updates.run(() => this.#catchUp(signal))
+  }
+
+  async #catchUp(signal: AbortSignal | undefined): Promise<State> {
+    const known = this.#state.commit
+    const newer = await this.#context.backend.newest(this.dataset, known.number, { signal })
+    if (newer === undefined) return this.#state
+    const stored = checkedCommit(this.dataset, newer.number, newer.bytes)
+    if (stored.commit.identity !== known.identity) throw storeChanged(this.dataset)
+    const prepared = await prepareState(this.#context, stored, this.#state, signal)
+    // Meanwhile a commit of this process may have been adopted.
+    if (prepared.state.commit.number > this.#state.commit.number) this.#state = completeState(prepared)
+    return this.#state
+  }
+
+  move<T>(plan: Plan<T>, options: MoveOptions = {}): Promise<T> {
+    return this.#line.run(() => this.#move(plan, options))
+  }
+
+  async #move<T>(plan: Plan<T>, { signal, fresh = false }: MoveOptions): Promise<T> {
+    let state = fresh ? await this.current(signal) : this.#state
+    for (;;) {
+      throwIfAborted(signal)
+      this.#checkGuard(state.commit)
+      const move = await plan(state)
+      if ('stay' in move) return move.stay
+      const next = this.#successor(state, move.changes)
+      const outcome = await commitSurely(this.#context, {
+        dataset: this.dataset,
+        number: next.commit.number,
+        bytes: next.bytes,
+        blocks: move.blocks,
+        ...(move.content === undefined ? {} : { content: move.content }),
+      })
+      if (outcome === 'committed') {
+        await this.#adopt(state, next, move.appended)
+        return move.result
+      }
+      state = await this.current(signal)
+    }
+  }
+
+  #checkGuard({ exclusive }: Commit): void {
+    const { writer, now } = this.#context
+    if (exclusive === null || exclusive.owner === writer || exclusive.until <= now()) return
+    throw new CairnError('busy', `The dataset "${this.dataset}" is reserved: ${exclusive.reason}.`, {
+      hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,
+    })
+  }
+
+  #successor(state: State, changes: Partial<Commit>): EncodedCommit {
+    const { commit, stored } = state
+    return encodeCommit({
+      ...commit,
+      ...changes,
+      number: commit.number + 1,
+      prev: stored.cid,
+      ts: Math.max(this.#context.now(), commit.ts, changes.ts ?? 0),
+      writer: this.#context.writer,
+    })
+  }
+
+  /** The commit is durable: whatever fails from here on, it is not the commit. */
+  async #adopt(from: State, stored: EncodedCommit, appended: readonly LoadedBlock[] | undefined): Promise<void> {
+    if (appended !== undefined && this.#state === from) {
+      const { header, chain, overlay } = from
+      for (const entry of overlayEntries(appended)) overlay.set(entry)
+      this.#state = { stored, commit: stored.commit, header, chain: [...chain, ...appended], overlay }
+      return
+    }
+    try {
+      await this.#updates.run(() => this.#catchUp(undefined))
+    } catch (error) {
+      // The next read tries again, and reports it to someone who waits for the answer.
+      this.#context.log.error('pointer.reload_failed', { dataset: this.dataset, error: String(error) })
+    }
+  }
+}
+
+export function checkedCommit(dataset: string, number: number, bytes: Uint8Array): EncodedCommit {
+  const stored = decodeCommit(bytes)
+  if (stored.commit.number === number && stored.commit.dataset === dataset) return stored
+  throw new CairnError('pointer_damaged', `Commit ${number} of "${dataset}" is another one's.`, {
+    hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+  })
+}
+
+function storeChanged(dataset: string): CairnError {
+  return new CairnError('store_changed', `The store now holds another dataset "${dataset}" than before.`, {
+    hint: 'It was emptied, replaced or restored under the same name; open it anew if that was meant.',
+  })
+}
+
+/** A commit whose outcome is unknown is asked for again, which finds out; never assumed. */
+export async function commitSurely(context: Context, request: CommitRequest): Promise<CommitOutcome> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await context.backend.commit(request)
+    } catch (error) {
+      if (!isCairnError(error, 'commit_unknown') || attempt > UNKNOWN_RETRIES) throw error
+      context.log.info('commit.unknown', { dataset: request.dataset, number: request.number, attempt })
+      await delay(UNKNOWN_DELAY_MS * attempt)
+    }
+  }
+}

@@ -1,0 +1,173 @@
+/**
+ * Rollback: a commit with a new generation that makes an earlier state current again. Nothing is
+ * deleted, so a rollback is undone by rolling back to the commit before it. Positions go on.
+ *
+ * With `keepChain` the entries that the recent chain holds now, and the earlier state does not, are
+ * appended again on top of it, at new positions.
+ */
+import { Overlay } from '../chain/overlay.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import { CairnError } from '../errors.ts'
+import type { CidBytes } from '../model/cid.ts'
+import type { Commit } from '../model/commit.ts'
+import type { Entry } from '../model/entry.ts'
+import type { HeldBlock } from '../store/backend.ts'
+import { chainBlocks } from './append.ts'
+import type { Context } from './context.ts'
+import type { Move, Pointer } from './pointer.ts'
+import { findSnapshot } from './snapshots.ts'
+import { completeState, openTree, overlayEntries, prepareState, readHeader, type State } from './state.ts'
+import { readCommit } from './time.ts'
+
+export interface RollbackTarget {
+  /** A snapshot by selector. */
+  readonly snapshot?: string | undefined
+  /** A commit by number. */
+  readonly commit?: number | undefined
+}
+
+export interface RollbackOptions {
+  readonly keepChain?: boolean | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface RollbackReport {
+  readonly snapshot: CidBytes
+  readonly seq: number
+  readonly generation: number
+  /** The commit that a rollback to undoes this one. */
+  readonly undo: number
+  readonly recentCount: number
+  readonly totalCount: number
+}
+
+export async function rollback(
+  context: Context,
+  pointer: Pointer,
+  target: RollbackTarget,
+  { keepChain = false, signal }: RollbackOptions = {},
+): Promise<RollbackReport> {
+  return pointer.move(
+    async (state) => {
+      const past = await pastOf(context, state, target, signal)
+      const kept = keepChain ? entriesNotIn(state, past) : []
+      return planRollback(context, state, past, kept)
+    },
+    { signal, fresh: true },
+  )
+}
+
+/** The fields of a commit that say what is current, as they were, and the chain they name. */
+interface Past {
+  readonly fields: Pick<
+    Commit,
+    'snapshot' | 'snapshotSeq' | 'snapshotTs' | 'snapshotCount' | 'head' | 'base' | 'recentCount'
+  >
+  readonly next: number
+  readonly chain: readonly LoadedBlock[]
+  readonly overlay: Overlay
+}
+
+async function pastOf(
+  context: Context,
+  state: State,
+  target: RollbackTarget,
+  signal: AbortSignal | undefined,
+): Promise<Past> {
+  const { snapshot, commit } = target
+  if ((snapshot === undefined) === (commit === undefined)) {
+    throw new CairnError('usage', 'A rollback goes to one snapshot or to one commit.', {
+      hint: 'Name a snapshot (latest~1, seq:7, a CID) or a commit number, not both.',
+    })
+  }
+  if (commit !== undefined) return pastCommit(context, state, commit, signal)
+  return pastSnapshot(context, state, snapshot ?? '', signal)
+}
+
+async function pastCommit(
+  context: Context,
+  state: State,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<Past> {
+  const stored = await readCommit(context, state.commit, number, signal)
+  const past = completeState(await prepareState(context, stored, undefined, signal))
+  const { commit, chain, overlay } = past
+  return { fields: commit, next: commit.next, chain, overlay }
+}
+
+async function pastSnapshot(
+  context: Context,
+  { commit }: State,
+  selector: string,
+  signal: AbortSignal | undefined,
+): Promise<Past> {
+  const { cid } = await findSnapshot(context, commit, selector, signal)
+  const header = await readHeader(context, { snapshot: cid, identity: commit.identity }, signal)
+  const fields = {
+    snapshot: cid,
+    snapshotSeq: header.seq,
+    snapshotTs: header.ts,
+    snapshotCount: header.live,
+    head: null,
+    base: header.head,
+    recentCount: 0,
+  }
+  const overlay = new Overlay(await openTree(context, header, signal))
+  return { fields, next: header.upto, chain: [], overlay }
+}
+
+/** The recent entries that came after everything the past state knows. */
+function entriesNotIn({ chain }: State, past: Past): Entry[] {
+  return overlayEntries(chain)
+    .filter(({ position }) => position >= past.next)
+    .map(({ entry }) => entry)
+}
+
+async function planRollback(
+  context: Context,
+  { commit }: State,
+  past: Past,
+  kept: readonly Entry[],
+): Promise<Move<RollbackReport>> {
+  const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = past.fields
+  const at = Math.max(context.now(), commit.ts)
+  const generation = {
+    number: commit.generation.number + 1,
+    tag: Buffer.from(context.randomBytes(8)).toString('hex'),
+  }
+  const target: Commit = { ...commit, snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount }
+  const blocks = kept.length === 0 ? [] : chainBlocks(target, past.chain, kept, at)
+  const last = blocks.at(-1)
+  const all = [...past.chain, ...blocks]
+  const overlay = new Overlay(past.overlay.tree)
+  for (const entry of overlayEntries(all)) overlay.set(entry)
+  const changes = {
+    reason: 'rollback',
+    generation,
+    snapshot,
+    snapshotSeq,
+    snapshotTs,
+    snapshotCount,
+    base,
+    head: last?.cid ?? head,
+    recentCount: recentCount + kept.length,
+    chainFirst: all[0]?.block.first ?? commit.next,
+    next: commit.next + kept.length,
+    nextOrdinal: last === undefined ? commit.nextOrdinal : last.block.ordinal + 1,
+    totalCount: await overlay.liveCount(),
+  }
+  const held: HeldBlock[] = blocks.map(({ cid, bytes }) => ({ cid, bytes, hold: 'deep' }))
+  return {
+    changes,
+    blocks: held,
+    result: {
+      snapshot,
+      seq: snapshotSeq,
+      generation: generation.number,
+      undo: commit.number,
+      recentCount: changes.recentCount,
+      totalCount: changes.totalCount,
+    },
+  }
+}

@@ -1,0 +1,71 @@
+/** The kept snapshots of a dataset: listing them, newest first, and finding one by a selector. */
+import { CairnError } from '../errors.ts'
+import { printCid } from '../model/cid.ts'
+import type { Commit } from '../model/commit.ts'
+import { decodeKeptPage, type KeptSnapshot } from '../model/kept.ts'
+import { readProvedBlock } from '../store/proved.ts'
+import type { Context } from './context.ts'
+
+export async function* keptSnapshots(
+  context: Context,
+  commit: Pick<Commit, 'kept'>,
+  signal?: AbortSignal,
+): AsyncGenerator<KeptSnapshot> {
+  for (let page = commit.kept; ; ) {
+    const { older, snapshots } = decodeKeptPage(
+      await readProvedBlock(context.backend, page, 'the kept list', { signal }),
+    )
+    yield* snapshots.toReversed()
+    if (older === null) return
+    page = older
+  }
+}
+
+/**
+ * A selector is `latest`, `latest~N` (the N-th before it), `seq:N`, a tag, or a snapshot's CID or an
+ * unambiguous beginning of it (8 characters or more).
+ */
+export async function findSnapshot(
+  context: Context,
+  commit: Commit,
+  selector: string,
+  signal?: AbortSignal,
+): Promise<KeptSnapshot> {
+  const matches = matcherOf(selector)
+  const found: KeptSnapshot[] = []
+  let index = 0
+  for await (const snapshot of keptSnapshots(context, commit, signal)) {
+    const match = matches(snapshot, index)
+    if (match === 'this') return snapshot
+    if (match === 'maybe') found.push(snapshot)
+    index += 1
+  }
+  const [only, another] = found
+  if (only !== undefined && another === undefined) return only
+  throw new CairnError(
+    'not_found',
+    another === undefined
+      ? `No kept snapshot of "${commit.dataset}" is "${selector}".`
+      : `"${selector}" fits more than one snapshot of "${commit.dataset}".`,
+    { hint: '`cairn snapshots` lists them; select by latest, latest~2, seq:7, a tag or a CID.' },
+  )
+}
+
+type Matcher = (snapshot: KeptSnapshot, index: number) => 'this' | 'maybe' | 'no'
+
+function matcherOf(selector: string): Matcher {
+  const back = /^latest(?:~(\d{1,9}))?$/.exec(selector)
+  if (back !== null) {
+    const nth = Number(back[1] ?? 0)
+    return (_, index) => (index === nth ? 'this' : 'no')
+  }
+  const seq = /^seq:(\d{1,15})$/.exec(selector)
+  if (seq !== null) return (snapshot) => (snapshot.seq === Number(seq[1]) ? 'this' : 'no')
+  return (snapshot) => {
+    // A tag that was given again means the newest snapshot that bears it.
+    if (snapshot.tags.includes(selector)) return 'this'
+    const cid = printCid(snapshot.cid)
+    if (cid === selector) return 'this'
+    return selector.length >= 8 && cid.startsWith(selector) ? 'maybe' : 'no'
+  }
+}

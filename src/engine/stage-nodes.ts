@@ -1,0 +1,74 @@
+/**
+ * The way of new tree nodes into the store: staged in batches while the merge runs, then read back and
+ * proved. Only what came back whole from the store may be committed.
+ */
+import { cborCidOf, printCid, bytesEqual, type CidBytes } from '../model/cid.ts'
+import { CairnError, throwIfAborted } from '../errors.ts'
+import type { HeldBlock, Staging } from '../store/backend.ts'
+import { missingBlock } from '../store/proved.ts'
+import type { CutNode } from '../tree/chunker.ts'
+import type { NodeSink } from '../tree/merge.ts'
+import type { Context } from './context.ts'
+
+const BATCH_BYTES = 2 << 20
+const READ_BACK = 8
+
+export class NodeStager implements NodeSink {
+  readonly #staging: Staging
+  readonly #signal: AbortSignal | undefined
+  readonly written: CidBytes[] = []
+  bytes = 0
+  #batch: HeldBlock[] = []
+  #batchBytes = 0
+
+  constructor(staging: Staging, signal?: AbortSignal) {
+    this.#staging = staging
+    this.#signal = signal
+  }
+
+  async put({ child, block, level }: CutNode): Promise<void> {
+    this.written.push(child.cid)
+    this.bytes += block.length
+    // A leaf is held with the content of its entries; a branch alone, its children hold themselves.
+    this.#batch.push({ cid: child.cid, bytes: block, hold: level === 0 ? 'deep' : 'self' })
+    this.#batchBytes += block.length
+    if (this.#batchBytes >= BATCH_BYTES) await this.#send()
+  }
+
+  async #send(): Promise<void> {
+    const batch = this.#batch
+    this.#batch = []
+    this.#batchBytes = 0
+    await this.#staging.put(batch, { signal: this.#signal })
+  }
+
+  async finish(): Promise<void> {
+    await this.#send()
+    await this.#staging.flush({ signal: this.#signal })
+  }
+}
+
+/** Reads blocks that were just written and hashes them: a store that lies is found out before the commit. */
+export async function readBack(
+  context: Context,
+  cids: readonly CidBytes[],
+  signal: AbortSignal | undefined,
+  onBlock: (done: number) => void,
+): Promise<void> {
+  for (let from = 0; from < cids.length; from += READ_BACK) {
+    throwIfAborted(signal)
+    const batch = cids.slice(from, from + READ_BACK)
+    const blocks = await context.backend.getBlocks(batch, { signal })
+    for (const [i, cid] of batch.entries()) proveBack(cid, blocks[i])
+    onBlock(Math.min(from + READ_BACK, cids.length))
+  }
+}
+
+function proveBack(cid: CidBytes, bytes: Uint8Array | undefined): void {
+  if (bytes === undefined) throw missingBlock(cid, 'a block that was just written,')
+  if (bytesEqual(cborCidOf(bytes), cid)) return
+  throw new CairnError('block_mismatch', `The store gave back other bytes for ${printCid(cid)} than were written.`, {
+    hint: 'Nothing was committed. Check the disk and the memory of the machine that holds the store.',
+    cid: printCid(cid),
+  })
+}

@@ -1,0 +1,151 @@
+/**
+ * State: all that follows from one commit, read and proved: the snapshot's header and tree, the recent
+ * chain, and the overlay of the chain over the tree.
+ *
+ * A state is made from the one before where it can be: the same snapshot keeps its tree, and a chain
+ * that only grew is read no further than to the blocks already known.
+ */
+import { CairnError } from '../errors.ts'
+import { readChain, walkBack, type LoadedBlock } from '../chain/walk.ts'
+import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
+import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
+import type { Commit, EncodedCommit } from '../model/commit.ts'
+import { keyOf } from '../model/entity-id.ts'
+import { decodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
+import { readProvedBlock } from '../store/proved.ts'
+import { Tree } from '../tree/tree.ts'
+import type { Context } from './context.ts'
+
+export interface State {
+  readonly stored: EncodedCommit
+  readonly commit: Commit
+  readonly header: SnapshotHeader
+  /** The recent chain, oldest first. */
+  readonly chain: readonly LoadedBlock[]
+  readonly overlay: Overlay
+}
+
+/** A state that is ready but for the entries its overlay, which readers may be using, has yet to get. */
+export interface PreparedState {
+  readonly state: State
+  readonly entries: readonly OverlayEntry[]
+}
+
+export async function prepareState(
+  context: Context,
+  stored: EncodedCommit,
+  before?: State,
+  signal?: AbortSignal,
+): Promise<PreparedState> {
+  const { commit } = stored
+  const sameSnapshot = before !== undefined && bytesEqual(before.commit.snapshot, commit.snapshot)
+  const header = sameSnapshot ? before.header : await readHeader(context, commit, signal)
+  const chain = await loadChain(context, commit, before, signal)
+  checkChain(commit, chain)
+  if (sameSnapshot && extendsChain(before.chain, chain)) {
+    const state = { stored, commit, header, chain, overlay: before.overlay }
+    return { state, entries: overlayEntries(chain.slice(before.chain.length)) }
+  }
+  const tree = sameSnapshot ? before.overlay.tree : await openTree(context, header, signal)
+  return { state: { stored, commit, header, chain, overlay: new Overlay(tree) }, entries: overlayEntries(chain) }
+}
+
+/** Puts the entries into the overlay; from now on the state may be read. */
+export function completeState({ state, entries }: PreparedState): State {
+  for (const entry of entries) state.overlay.set(entry)
+  return state
+}
+
+export function overlayEntries(blocks: readonly LoadedBlock[]): OverlayEntry[] {
+  return blocks.flatMap(({ block }) =>
+    block.entries.map((entry, i) => ({ key: keyOf(entry.pi), entry, position: block.first + i })),
+  )
+}
+
+export async function readHeader(
+  context: Context,
+  commit: Pick<Commit, 'snapshot' | 'identity'>,
+  signal?: AbortSignal,
+): Promise<SnapshotHeader> {
+  const cid = commit.snapshot
+  const header = decodeSnapshot(await readProvedBlock(context.backend, cid, 'the snapshot', { signal }))
+  if (header.dataset === commit.identity) return header
+  throw new CairnError('invalid_block', `The snapshot ${printCid(cid)} belongs to another dataset.`, {
+    hint: 'The index pointer was tampered with; restore the dataset from a CAR.',
+    cid: printCid(cid),
+  })
+}
+
+export async function openTree(context: Context, header: SnapshotHeader, signal?: AbortSignal): Promise<Tree> {
+  const tree = await Tree.open(context.nodes, header.root, signal)
+  if (tree.root.count === header.entries && tree.root.live === header.live) return tree
+  throw new CairnError('invalid_block', `The snapshot ${header.seq} counts other entries than its tree holds.`, {
+    hint: 'The snapshot was not written by Cairn; restore the dataset from a CAR.',
+    cid: printCid(header.root),
+  })
+}
+
+async function loadChain(
+  context: Context,
+  commit: Commit,
+  before: State | undefined,
+  signal: AbortSignal | undefined,
+): Promise<readonly LoadedBlock[]> {
+  const walk = {
+    head: commit.head,
+    base: commit.base,
+    dataset: commit.identity,
+    floor: commit.floor,
+    signal,
+  }
+  const known = before === undefined ? undefined : knownChain(before, commit.base)
+  if (known === undefined) return readChain(context.backend, walk)
+  const newest = known.at(-1)
+  const fresh: LoadedBlock[] = []
+  for await (const one of walkBack(context.backend, walk)) {
+    if (newest !== undefined && bytesEqual(one.cid, newest.cid)) return [...known, ...fresh.reverse()]
+    fresh.push(one)
+  }
+  return fresh.reverse()
+}
+
+/** The part of an older state's chain behind `base`; undefined when the chain did not pass there. */
+function knownChain(before: State, base: CidBytes | null): readonly LoadedBlock[] | undefined {
+  const sameBase = base === null ? before.commit.base === null : sameCid(before.commit.base, base)
+  if (sameBase) return before.chain
+  if (base === null) return undefined
+  const index = before.chain.findIndex(({ cid }) => bytesEqual(cid, base))
+  return index < 0 ? undefined : before.chain.slice(index + 1)
+}
+
+function sameCid(a: CidBytes | null, b: CidBytes): boolean {
+  return a !== null && bytesEqual(a, b)
+}
+
+function extendsChain(old: readonly LoadedBlock[], chain: readonly LoadedBlock[]): boolean {
+  if (old.length > chain.length) return false
+  const first = old[0]
+  const last = old.at(-1)
+  if (first === undefined || last === undefined) return true
+  const newFirst = chain[0]
+  const newLast = chain[old.length - 1]
+  return (
+    newFirst !== undefined &&
+    newLast !== undefined &&
+    bytesEqual(first.cid, newFirst.cid) &&
+    bytesEqual(last.cid, newLast.cid)
+  )
+}
+
+/** What the commit says of its chain must be what the chain is (promise 7). */
+function checkChain(commit: Commit, chain: readonly LoadedBlock[]): void {
+  let count = 0
+  for (const { block } of chain) count += block.entries.length
+  const first = chain[0]?.block.first ?? commit.chainFirst
+  if (count === commit.recentCount && first === commit.chainFirst) return
+  throw new CairnError(
+    'pointer_damaged',
+    `The index pointer counts ${commit.recentCount} recent entries from position ${commit.chainFirst} on, the chain holds ${count} from ${first} on.`,
+    { hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.' },
+  )
+}

@@ -1,0 +1,105 @@
+/** Finding what was current at another moment: a kept snapshot, a kept commit, or a time. */
+import { CairnError } from '../errors.ts'
+import type { Commit, EncodedCommit } from '../model/commit.ts'
+import { Overlay } from '../chain/overlay.ts'
+import type { Context } from './context.ts'
+import { checkedCommit } from './pointer.ts'
+import { completeState, openTree, prepareState, readHeader, type State } from './state.ts'
+import { findSnapshot } from './snapshots.ts'
+
+/** A moment of a dataset's past: one of these. */
+export interface At {
+  /** A snapshot by selector (`latest~1`, `seq:7`, a tag, a CID): its entities, without any chain. */
+  readonly snapshot?: string | undefined
+  /** A commit by number. */
+  readonly commit?: number | undefined
+  /** Milliseconds since 1970: the newest commit that was not later. */
+  readonly time?: number | undefined
+}
+
+/** What a reader of the past needs: an overlay, and the moment by which expiry is judged. */
+export interface PastState {
+  readonly commit: Commit
+  readonly overlay: Overlay
+  readonly at: number
+  readonly totalCount: number
+}
+
+export async function stateAt(
+  context: Context,
+  now: State,
+  at: At,
+  signal?: AbortSignal,
+): Promise<PastState> {
+  const { snapshot, commit, time } = at
+  if ([snapshot, commit, time].filter((one) => one !== undefined).length !== 1) {
+    throw new CairnError('usage', 'A moment is one snapshot, one commit or one time.', {
+      hint: 'Give just one of snapshot, commit and time.',
+    })
+  }
+  if (snapshot !== undefined) return snapshotState(context, now.commit, snapshot, signal)
+  const stored =
+    commit === undefined
+      ? await commitAtTime(context, now.stored, time ?? 0, signal)
+      : await readCommit(context, now.commit, commit, signal)
+  const state = completeState(await prepareState(context, stored, undefined, signal))
+  const { totalCount, ts } = state.commit
+  return { commit: state.commit, overlay: state.overlay, at: ts, totalCount }
+}
+
+async function snapshotState(
+  context: Context,
+  commit: Commit,
+  selector: string,
+  signal: AbortSignal | undefined,
+): Promise<PastState> {
+  const { cid } = await findSnapshot(context, commit, selector, signal)
+  const header = await readHeader(context, { snapshot: cid, identity: commit.identity }, signal)
+  const overlay = new Overlay(await openTree(context, header, signal))
+  return { commit, overlay, at: header.ts, totalCount: header.live }
+}
+
+export async function readCommit(
+  context: Context,
+  now: Commit,
+  number: number,
+  signal?: AbortSignal,
+): Promise<EncodedCommit> {
+  const bytes = await context.backend.getCommit(now.dataset, number, { signal })
+  if (bytes !== undefined) {
+    const stored = checkedCommit(now.dataset, number, bytes)
+    if (stored.commit.identity === now.identity) return stored
+  }
+  throw new CairnError('not_found', `Commit ${number} of "${now.dataset}" is not kept.`, {
+    hint: `The newest one is ${now.number}; older ones may have been pruned.`,
+  })
+}
+
+/** The newest commit that is not later than `time`: times never go back, so halving finds it. */
+async function commitAtTime(
+  context: Context,
+  now: EncodedCommit,
+  time: number,
+  signal: AbortSignal | undefined,
+): Promise<EncodedCommit> {
+  if (now.commit.ts <= time) return now
+  const oldest = (await context.backend.oldest(now.commit.dataset, { signal })) ?? 0
+  let found: EncodedCommit | undefined
+  let low = oldest
+  let high = now.commit.number - 1
+  while (low <= high) {
+    const middle = Math.floor((low + high) / 2)
+    const stored = await readCommit(context, now.commit, middle, signal)
+    if (stored.commit.ts <= time) {
+      found = stored
+      low = middle + 1
+    } else {
+      high = middle - 1
+    }
+  }
+  if (found !== undefined) return found
+  throw new CairnError('not_found', `Nothing of "${now.commit.dataset}" is kept from that time.`, {
+    hint: 'The oldest kept commit is later.',
+    time: new Date(time).toISOString(),
+  })
+}

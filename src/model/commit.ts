@@ -1,0 +1,229 @@
+/**
+ * Commit: one numbered, immutable value of a dataset's index pointer. FORMAT.md, "Commit".
+ *
+ * Canonical JSON on every backend (keys sorted, no white space), its CID that of a raw block. The
+ * fields are a superset of `arke/index-pointer@v1`, so that people and older programs can read it.
+ *
+ * Invariants, checked by `validate`: `recent_count` is 0 exactly when `recent_chain_head` is null;
+ * `next` >= `chain_first` + `recent_count`; `ts` and `next` never go back from commit to commit.
+ */
+import { CairnError } from '../errors.ts'
+import { parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
+import type { ContentMode } from './entry.ts'
+import { Fields, type IpldMap } from './ipld.ts'
+import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
+import { COMMIT_SCHEMA } from './schema.ts'
+
+/** Fixed when a dataset is made. */
+export interface DatasetSettings {
+  readonly content: ContentMode
+  readonly chunkSize: number
+  /** Entries the recent chain may hold; a build comes first at this limit. */
+  readonly chainLimit: number
+  /** How long a deleted entity is remembered, so that a late retry cannot revive it. */
+  readonly deletedMs: number
+}
+
+/** Counts restores, rollbacks and fail-overs; the tag tells apart two that happened independently. */
+export interface Generation {
+  readonly number: number
+  readonly tag: string
+}
+
+/** While it lasts, only its owner commits: a bulk load's guard, void when its time has passed. */
+export interface Exclusive {
+  readonly owner: string
+  readonly reason: string
+  readonly until: number
+}
+
+export interface Commit {
+  readonly number: number
+  /** The CID of the commit before this one. */
+  readonly prev: CidBytes | null
+  readonly ts: number
+  /** Names the process that committed, at random; makes every commit's bytes unique. */
+  readonly writer: string
+  readonly reason: string
+  readonly dataset: string
+  readonly identity: string
+  readonly generation: Generation
+  readonly settings: DatasetSettings
+
+  readonly snapshot: CidBytes
+  readonly snapshotSeq: number
+  readonly snapshotTs: number
+  /** Live entities of the snapshot. */
+  readonly snapshotCount: number
+
+  /** The newest block of the recent chain; null: the chain is empty. */
+  readonly head: CidBytes | null
+  /** Where the walk from the head stops: the block folded last; null: at the beginning. */
+  readonly base: CidBytes | null
+  readonly recentCount: number
+  /** The position of the first entry of the recent chain; `next` when it is empty. */
+  readonly chainFirst: number
+  /** The position that the next entry gets. */
+  readonly next: number
+  /** The ordinal that the next chain block gets. */
+  readonly nextOrdinal: number
+  /** The number that the next snapshot gets; after a rollback it is not `snapshotSeq` + 1. */
+  readonly nextSeq: number
+  /** The oldest position that is kept. */
+  readonly floor: number
+
+  /** The newest page of the kept snapshots. */
+  readonly kept: CidBytes
+  readonly keptCount: number
+  /** Live entities, those of the recent chain included. */
+  readonly totalCount: number
+  readonly exclusive: Exclusive | null
+}
+
+export interface EncodedCommit {
+  readonly commit: Commit
+  readonly bytes: Uint8Array
+  readonly cid: CidBytes
+}
+
+const printOrNull = (cid: CidBytes | null): string | null => (cid === null ? null : printCid(cid))
+
+/** The commit as the record that is stored, shown by `status` and mirrored for other programs. */
+export function commitRecord(commit: Commit): Record<string, unknown> {
+  const { settings, generation } = commit
+  return {
+    schema: COMMIT_SCHEMA,
+    number: commit.number,
+    prev: printOrNull(commit.prev),
+    ts: commit.ts,
+    last_updated: new Date(commit.ts).toISOString(),
+    writer: commit.writer,
+    reason: commit.reason,
+    dataset: commit.dataset,
+    identity: commit.identity,
+    generation: { number: generation.number, tag: generation.tag },
+    settings: {
+      content: settings.content,
+      chunk_size: settings.chunkSize,
+      chain_limit: settings.chainLimit,
+      deleted_ms: settings.deletedMs,
+    },
+    latest_snapshot_cid: printCid(commit.snapshot),
+    snapshot_seq: commit.snapshotSeq,
+    snapshot_ts: new Date(commit.snapshotTs).toISOString(),
+    snapshot_count: commit.snapshotCount,
+    recent_chain_head: printOrNull(commit.head),
+    chain_base: printOrNull(commit.base),
+    recent_count: commit.recentCount,
+    chain_first: commit.chainFirst,
+    next: commit.next,
+    next_ordinal: commit.nextOrdinal,
+    next_seq: commit.nextSeq,
+    floor: commit.floor,
+    kept: printCid(commit.kept),
+    kept_count: commit.keptCount,
+    total_count: commit.totalCount,
+    exclusive: commit.exclusive,
+  }
+}
+
+export function encodeCommit(commit: Commit): EncodedCommit {
+  validate(commit)
+  const bytes = Buffer.from(canonicalJson(commitRecord(commit)))
+  return { commit, bytes, cid: rawCidOf(bytes) }
+}
+
+export function decodeCommit(bytes: Uint8Array): EncodedCommit {
+  const commit = commitOf(parseJson(bytes))
+  validate(commit)
+  return { commit, bytes, cid: rawCidOf(bytes) }
+}
+
+function parseJson(bytes: Uint8Array): IpldMap {
+  let value: unknown
+  try {
+    value = JSON.parse(Buffer.from(bytes).toString('utf8'))
+  } catch (cause) {
+    throw damaged('it is not JSON', cause)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged('it is not a map')
+  const map = value as IpldMap
+  if (map['schema'] === COMMIT_SCHEMA) return map
+  throw new CairnError('format_unsupported', `A commit has the format "${String(map['schema']).slice(0, 64)}".`, {
+    hint: `This version of Cairn reads "${COMMIT_SCHEMA}"; use the version that wrote the store.`,
+  })
+}
+
+function commitOf(map: IpldMap): Commit {
+  const fields = new Fields(map, 'a commit')
+  const generation = new Fields(fields.map('generation'), 'a generation')
+  const settings = new Fields(fields.map('settings'), 'the settings of a dataset')
+  const cid = (field: string): CidBytes => parseCid(fields.text(field))
+  const cidOrNull = (field: string): CidBytes | null => {
+    const text = fields.textOrNull(field)
+    return text === null ? null : parseCid(text)
+  }
+  return {
+    number: fields.uint('number'),
+    prev: cidOrNull('prev'),
+    ts: fields.uint('ts'),
+    writer: fields.text('writer'),
+    reason: fields.text('reason'),
+    dataset: fields.text('dataset'),
+    identity: fields.text('identity'),
+    generation: { number: generation.uint('number'), tag: generation.text('tag') },
+    settings: {
+      content: settings.oneOf('content', ['linked', 'external']),
+      chunkSize: settings.uint('chunk_size'),
+      chainLimit: settings.uint('chain_limit'),
+      deletedMs: settings.uint('deleted_ms'),
+    },
+    snapshot: cid('latest_snapshot_cid'),
+    snapshotSeq: fields.uint('snapshot_seq'),
+    snapshotTs: Date.parse(fields.text('snapshot_ts')),
+    snapshotCount: fields.uint('snapshot_count'),
+    head: cidOrNull('recent_chain_head'),
+    base: cidOrNull('chain_base'),
+    recentCount: fields.uint('recent_count'),
+    chainFirst: fields.uint('chain_first'),
+    next: fields.uint('next'),
+    nextOrdinal: fields.uint('next_ordinal'),
+    nextSeq: fields.uint('next_seq'),
+    floor: fields.uint('floor'),
+    kept: cid('kept'),
+    keptCount: fields.uint('kept_count'),
+    totalCount: fields.uint('total_count'),
+    exclusive: map['exclusive'] === null ? null : exclusiveOf(new Fields(fields.map('exclusive'), 'a guard')),
+  }
+}
+
+function exclusiveOf(fields: Fields): Exclusive {
+  return { owner: fields.text('owner'), reason: fields.text('reason'), until: fields.uint('until') }
+}
+
+function validate(commit: Commit): void {
+  const { chunkSize, chainLimit } = commit.settings
+  if ((commit.head === null) !== (commit.recentCount === 0)) throw damaged('its chain and count disagree')
+  if (!Number.isSafeInteger(commit.snapshotTs)) throw damaged('a time in it is none')
+  if (commit.next < commit.chainFirst + commit.recentCount) throw damaged('its positions disagree')
+  if (commit.floor > commit.chainFirst) throw damaged('its floor lies inside the chain')
+  if (commit.prev === null && commit.number > 0) throw damaged('it has no predecessor')
+  if (chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE || chainLimit < 1) {
+    throw damaged('its settings are impossible')
+  }
+}
+
+function damaged(why: string, cause?: unknown): CairnError {
+  return new CairnError('pointer_damaged', `The index pointer cannot be read: ${why}.`, {
+    hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+    cause,
+  })
+}
+
+/** JSON with sorted keys and no white space: the same value always gives the same bytes. */
+export function canonicalJson(value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`
+  const fields = Object.entries(value).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  return `{${fields.map(([key, one]) => `${JSON.stringify(key)}:${canonicalJson(one)}`).join(',')}}`
+}

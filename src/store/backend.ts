@@ -1,0 +1,129 @@
+/**
+ * The contract between the engine and a technology that keeps blocks and commits.
+ *
+ * A backend knows nothing of entries, trees or snapshots. It keeps immutable blocks by their hash and,
+ * for each dataset, a gap-free sequence of numbered commits, which is the only mutable thing there is.
+ * `test/conformance/backend.ts` holds every backend to what is written here.
+ *
+ * For all calls: they may overlap freely, from several processes on one store; none holds a
+ * resource of the store (a read transaction, a lock, a socket) after it settled; bytes that come back
+ * belong to the caller, bytes that are handed in are not changed by the caller until the call settled;
+ * a `signal` that aborts makes the call reject with `aborted`, and a deadline of the backend's own
+ * with `backend_timeout`. An unreachable store is `backend_unavailable`, never "missing".
+ */
+import type { Block, CidBytes } from '../model/cid.ts'
+
+/**
+ * What is kept alive of a block that is written: the block alone (`self`), or the block with all that
+ * it links to (`deep`), both for as long as a commit needs it; or the block alone until its staging
+ * ends (`staged`), for content that a `deep` block of a later commit will link to.
+ * Backends that free nothing by themselves (lmdb) may ignore it.
+ */
+export type Hold = 'self' | 'deep' | 'staged'
+
+export interface HeldBlock extends Block {
+  readonly hold: Hold
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface StoredCommit {
+  readonly number: number
+  readonly bytes: Uint8Array
+}
+
+export interface CommitRequest {
+  readonly dataset: string
+  /** The number this commit gets. It must be the newest number + 1 (0: the dataset's first). */
+  readonly number: number
+  readonly bytes: Uint8Array
+  /** Written and made durable with the commit, all or nothing. At most a few MiB. */
+  readonly blocks: readonly HeldBlock[]
+  /** Content that `blocks` link to and that comes with them; held through them. */
+  readonly content?: readonly Block[]
+}
+
+export type CommitOutcome = 'committed' | 'conflict'
+
+/** Blocks written ahead of the commit that will name them: a build's nodes, a large content. */
+export interface Staging {
+  /** May buffer. Blocks are readable and durable after `flush`. */
+  put(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void>
+  flush(options?: CallOptions): Promise<void>
+  /**
+   * Ends the staging, once, whatever happened. `committed`: a commit names the blocks now.
+   * `dropped`: none does, a later sweep may free them. Neither deletes a block here and now: the
+   * outcome of the commit may be other than its writer believes.
+   */
+  end(outcome: 'committed' | 'dropped'): Promise<void>
+}
+
+export interface StoreStatus {
+  /** Whether what was acknowledged survives a power cut; `undefined` where the store does not tell. */
+  readonly synced: boolean | undefined
+  readonly sizeBytes: number | undefined
+  readonly freeBytes: number | undefined
+  /** Remarks for people, such as "the node collects garbage". */
+  readonly notes: readonly string[]
+  /** Particulars of the technology (versions, peers, paths), for `status` and `doctor`. */
+  readonly details: Readonly<Record<string, string | number | boolean>>
+}
+
+export interface Backend {
+  readonly kind: 'memory' | 'lmdb' | 'kubo'
+  /** As it was named to us, without secrets: `lmdb:/data`, `kubo:http://127.0.0.1:5001`. */
+  readonly location: string
+
+  /**
+   * The blocks in the order of `cids`, `undefined` where the store lacks one. Never fetches from
+   * elsewhere. The bytes are unproved: callers hash them against their CID (promise 5).
+   */
+  getBlocks(
+    cids: readonly CidBytes[],
+    options?: CallOptions,
+  ): Promise<(Uint8Array | undefined)[]>
+
+  /** Which of `cids` the store has, without reading them. */
+  hasBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<boolean[]>
+
+  /** Starts a staging for `dataset`. `label` says what for, in words, to who finds it after a crash. */
+  stage(dataset: string, label: string, options?: CallOptions): Promise<Staging>
+
+  /**
+   * The newest commit if its number is above `than`, else `undefined`. `than` is the number of a
+   * commit that the caller has read from this store, or -1. A store that holds neither that commit
+   * nor a newer one is not the store it was: `store_changed`. Linearizable with `commit`.
+   */
+  newest(dataset: string, than: number, options?: CallOptions): Promise<StoredCommit | undefined>
+
+  /** One commit by its number, `undefined` when it was pruned or never was. */
+  getCommit(
+    dataset: string,
+    number: number,
+    options?: CallOptions,
+  ): Promise<Uint8Array | undefined>
+
+  /** The lowest number that is kept, `undefined` for a dataset without commits. */
+  oldest(dataset: string, options?: CallOptions): Promise<number | undefined>
+
+  /** The names of all datasets that have a commit, sorted. */
+  datasets(options?: CallOptions): Promise<string[]>
+
+  /**
+   * Writes the blocks and the commit if `number` is still the next one: durably, all or nothing.
+   * `conflict`: another commit has that number (or it is not the next), and nothing of this one will
+   * ever be current. `commit_unknown` is thrown when the call may or may not have taken effect; the
+   * same request may then be made again, and finds out: if the store holds these very bytes under
+   * this number, the answer is `committed`. Any other error means: not committed.
+   * A link of `content` or `blocks` that the store cannot resolve while it must hold it deep is
+   * `content_missing`.
+   */
+  commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
+
+  status(options?: CallOptions): Promise<StoreStatus>
+
+  /** Ends all work and frees what is held; further calls reject with `closed`. May be called twice. */
+  close(): Promise<void>
+}

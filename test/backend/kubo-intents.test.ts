@@ -1,0 +1,110 @@
+/** What is written down before it is pinned, so that a prune finds what a crash left. */
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { printCid, type Block } from '../../src/model/cid.ts'
+import type { Backend } from '../../src/store/backend.ts'
+import { linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
+import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
+import { startNodeProxy, type Fate } from '../helpers/node-proxy.ts'
+
+let node: KuboNode
+const cleanups: (() => Promise<void>)[] = []
+
+beforeAll(async () => {
+  node = await startKuboNode({ offline: true })
+}, 60_000)
+afterAll(() => node.dispose())
+afterEach(async () => {
+  for (const clean of cleanups.splice(0).reverse()) await clean()
+  await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
+})
+
+async function open(url: string, more: Partial<KuboOptions> = {}): Promise<Backend> {
+  const backend = await openKubo({ url, ...more })
+  cleanups.push(() => backend.close())
+  return backend
+}
+
+async function openThrough(decide: (call: string) => Fate | Promise<Fate>): Promise<Backend> {
+  const proxy = await startNodeProxy(node.url, decide)
+  cleanups.push(() => proxy.close())
+  return open(proxy.url, { retryMs: 100 })
+}
+
+interface Intent {
+  readonly dataset: string
+  readonly commit?: number
+  readonly label?: string
+  readonly pins: string[]
+}
+
+async function intents(): Promise<Intent[]> {
+  const names = await askNode(node.url, 'files/ls', { arg: '/cairn/intents' })
+  const { Entries } = JSON.parse(names) as { Entries: { Name: string }[] | null }
+  const texts = (Entries ?? []).map(({ Name }) =>
+    askNode(node.url, 'files/read', { arg: `/cairn/intents/${Name}` }),
+  )
+  return (await Promise.all(texts)).map((text) => JSON.parse(text) as Intent)
+}
+
+test('intents are gone after commits', async () => {
+  const backend = await open(node.url)
+  const staging = await backend.stage('main', 'a build with a name that is rather long')
+  await staging.put([linking('deep'), linking('self')])
+  await staging.flush()
+  expect(await intents()).toHaveLength(1)
+  await backend.commit(request(0, { blocks: [linking('deep')] }))
+  await staging.end('committed')
+  await backend.close()
+  expect(await intents()).toEqual([])
+})
+
+test('a crash between import and commit leaves the intent that names what it pinned', async () => {
+  const backend = await openThrough((call) =>
+    call.includes('/cairn/datasets/main/') && call.startsWith('files/cp') ? 'lose' : 'pass',
+  )
+  const blocks = [linking('deep'), linking('self')]
+  await expect(backend.commit(request(0, { blocks }))).rejects.toMatchObject({
+    code: 'commit_unknown',
+  })
+  await backend.close()
+  const pins = blocks.map(({ cid }) => printCid(cid))
+  expect(await intents()).toEqual([{ dataset: 'main', commit: 0, pins }])
+  expect([...(await pinsOf(node.url, 'recursive')), ...(await pinsOf(node.url, 'direct'))]).toEqual(
+    expect.arrayContaining(pins),
+  )
+})
+
+test('an import that is lost before it ends leaves an intent and no commit', async () => {
+  const backend = await openThrough((call) => (call.startsWith('dag/import') ? 'mute' : 'pass'))
+  const block = linking('deep')
+  await expect(backend.commit(request(0, { blocks: [block] }))).rejects.toMatchObject({
+    code: 'backend_unavailable',
+  })
+  expect(await intents()).toMatchObject([{ commit: 0, pins: [printCid(block.cid)] }])
+  expect(await backend.newest('main', -1)).toBeUndefined()
+})
+
+test('a staging that is dropped leaves its intents to a prune', async () => {
+  const backend = await open(node.url)
+  const block = linking('deep')
+  const staging = await backend.stage('main', 'a build')
+  await staging.put([block])
+  await staging.flush()
+  await staging.end('dropped')
+  await backend.close()
+  const pins = [printCid(block.cid)]
+  expect(await intents()).toEqual([{ dataset: 'main', label: 'a build', pins }])
+})
+
+test('writers that lose in one process pin nothing and leave no intent', async () => {
+  const backend = await open(node.url)
+  const requests = Array.from({ length: 5 }, () => request(0, { blocks: [linking('deep')] }))
+  const outcomes = await Promise.all(requests.map((one) => backend.commit(one)))
+  const pinned = new Set(await pinsOf(node.url, 'recursive'))
+  for (const [i, { blocks }] of requests.entries()) {
+    expect(pinned.has(printCid((blocks[0] as Block).cid))).toBe(outcomes[i] === 'committed')
+  }
+  await backend.close()
+  expect(await intents()).toEqual([])
+})

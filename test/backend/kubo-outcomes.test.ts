@@ -1,0 +1,87 @@
+/** What becomes of a commit whose answer does not come. */
+import { once } from 'node:events'
+import http from 'node:http'
+import { afterEach, expect, test } from 'vitest'
+import type { CommitOutcome } from '../../src/store/backend.ts'
+import { expectCode, fakeNodes, refusal, type Answer } from '../helpers/fake-node.ts'
+
+const nodes = fakeNodes()
+const { listen, open } = nodes
+const fakeNode = nodes.start
+afterEach(nodes.closeAll)
+
+const someCommit = { dataset: 'main', number: 0, bytes: Buffer.from('{}'), blocks: [] }
+
+/** A node for one commit: an import takes its one block, `cp` does as told, and `read` tells of it. */
+function commitNode(cp: Answer, read: () => string | undefined): Promise<string> {
+  return fakeNode((request, response) => {
+    const command = (request.url ?? '').replace(/^\/api\/v0\/|\?.*/g, '')
+    const missing = refusal('file does not exist')
+    if (command === 'files/cp') return cp(request, response)
+    if (command === 'dag/import') return response.end('{"Stats":{"BlockCount":1}}\n')
+    if (command === 'files/mkdir' || command === 'files/flush') return response.end()
+    const stored = read()
+    if (command === 'files/ls' && stored !== undefined) {
+      return response.end('{"Entries":[{"Name":"00000000"}]}')
+    }
+    if (command !== 'files/read' && command !== 'files/stat') return missing(request, response)
+    return stored === undefined ? missing(request, response) : response.end(stored)
+  })
+}
+
+test.each<[string, string, CommitOutcome]>([
+  ['its own bytes', '{}', 'committed'],
+  ["another one's bytes", '{"another":1}', 'conflict'],
+])(
+  'a commit whose answer got lost asks again, finds %s there, and knows',
+  async (_whose, there, expected) => {
+    let stored: string | undefined
+    let asked = 0
+    const taken = 'cp: cannot put node in path /x: directory already has entry by that name'
+    const cp: Answer = (request, response) => {
+      if (++asked > 1) return refusal(taken)(request, response)
+      stored = there
+      response.destroy()
+    }
+    const backend = await open(await commitNode(cp, () => stored), { retryMs: 2_000 })
+    expect(await backend.commit(someCommit)).toBe(expected)
+    expect(asked).toBe(2)
+  },
+)
+
+test('a commit that never gets an answer is unknown', async () => {
+  const backend = await open(
+    await commitNode(
+      () => {},
+      () => undefined,
+    ),
+    { commitDeadlineMs: 200 },
+  )
+  await expectCode(backend.commit(someCommit), 'commit_unknown')
+  const lost: Answer = (_request, response) => void response.destroy()
+  const other = await open(await commitNode(lost, () => undefined), { retryMs: 200 })
+  await expectCode(other.commit(someCommit), 'commit_unknown')
+})
+
+test('an abort while the commit is put in place leaves it unknown', async () => {
+  const abort = new AbortController()
+  const backend = await open(
+    await commitNode(
+      () => abort.abort(),
+      () => undefined,
+    ),
+  )
+  await expectCode(backend.commit(someCommit, { signal: abort.signal }), 'commit_unknown')
+})
+
+test('a commit to a node that is gone is unavailable, and not unknown', async () => {
+  const server = http.createServer((_request, response) => {
+    response.setHeader('connection', 'close')
+    response.end(JSON.stringify({ Version: '0.43.0' }))
+  })
+  const backend = await open(await listen(server))
+  server.closeAllConnections()
+  server.close()
+  await once(server, 'close')
+  await expectCode(backend.commit(someCommit), 'backend_unavailable')
+})
