@@ -7,6 +7,7 @@
  * refused does not disturb the others. Nothing is acknowledged before its commit is durable. If the
  * commit lost a race, the whole group is judged and encoded again from the newer state.
  */
+import { setImmediate as turn } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted, toCairnError } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { BACK_EVERY, encodeChainBlock, entriesThatFit, type ChainBlock } from '../model/chain-block.ts'
@@ -84,6 +85,8 @@ export class Appender {
   async #run(): Promise<void> {
     this.#running = true
     while (this.#queue.length > 0) {
+      // Whose appends were just acknowledged may have the next ones ready: one turn gathers them.
+      await turn()
       const group = await this.#nextGroup()
       if (group.length > 0) await this.#commitGroup(group)
     }

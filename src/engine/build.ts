@@ -131,7 +131,7 @@ async function mergeChain(
  * The newest entry of every entity of a chain, sorted. Made from the chain, which belongs to one
  * commit, and not from the overlay, which appends go on changing.
  */
-function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
+export function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
   const newest = new Map<string, OverlayEntry>()
   for (const entry of overlayEntries(chain)) newest.set(entry.key, entry)
   return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))

@@ -3,16 +3,16 @@
  * file of this folder; the order of steps and the reasons are there.
  */
 import { CairnError } from '../errors.ts'
-import { encodeFile, encodeJson, encodeRaw, fitsOneBlock, type ContentValue } from '../content/encode.ts'
-import { findMissing } from '../content/complete.ts'
+import type { ContentValue } from '../content/encode.ts'
 import { readContent, type Content } from '../content/read.ts'
-import { printCid, type Block, type CidBytes } from '../model/cid.ts'
+import type { Block, CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { isExpired, type Entry } from '../model/entry.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
-import type { Staging } from '../store/backend.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
+import { bulkLoad, refuseMissing, type BulkOptions, type BulkReport, type ImportEntry } from './bulk.ts'
+import { ContentStager, encodeSmall } from './content-stager.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import type { Context } from './context.ts'
 import { draftOf, parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
@@ -89,7 +89,10 @@ export class Dataset {
     options: AppendOptions = {},
   ): Promise<PutResult[]> {
     const content: Block[] = []
-    const files = new FileStaging(this.#context, this.name, options.signal)
+    const files = new ContentStager(
+      () => this.#context.backend.stage(this.name, 'content of a put'),
+      options.signal,
+    )
     try {
       const drafts: Draft[] = []
       for (const { pi, value, ...rest } of puts) {
@@ -105,12 +108,10 @@ export class Dataset {
     }
   }
 
-  async #encode(value: unknown, content: Block[], files: FileStaging): Promise<CidBytes> {
-    const stream = isByteStream(value)
-    if (stream || (value instanceof Uint8Array && !fitsOneBlock(value))) {
-      return encodeFile(value, (block) => files.put(block))
-    }
-    const block = value instanceof Uint8Array ? encodeRaw(value) : encodeJson(value)
+  /** Small contents travel with the commit, large ones are staged before it. */
+  async #encode(value: unknown, content: Block[], files: ContentStager): Promise<CidBytes> {
+    const block = encodeSmall(value)
+    if (block === undefined) return files.put(value)
     content.push(block)
     return block.cid
   }
@@ -119,12 +120,7 @@ export class Dataset {
   async #checkContent(drafts: readonly Draft[], content: readonly Block[], signal?: AbortSignal): Promise<void> {
     if (this.#pointer.seen.commit.settings.content === 'external') return
     const tips = drafts.flatMap(({ tip }) => (tip === null ? [] : [tip]))
-    const [missing] = await findMissing(this.#context.backend, tips, content, signal)
-    if (missing === undefined) return
-    throw new CairnError('content_missing', `The store lacks the content block ${printCid(missing)}.`, {
-      hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
-      cid: printCid(missing),
-    })
+    await refuseMissing(this.#context, tips, signal, content)
   }
 
   /** The entity's current version; undefined when there is none, or it is deleted or expired. */
@@ -161,12 +157,13 @@ export class Dataset {
     } = {},
   ): AsyncGenerator<Entry> {
     const { view } = await this.#view(options.at, options.signal)
-    yield* view.walk({
+    const batches = view.walk({
       range: rangeOf(options),
       descending: options.order === 'desc',
       deleted: options.deleted ?? false,
       signal: options.signal,
     })
+    for await (const batch of batches) yield* batch
   }
 
   async #view(
@@ -193,6 +190,14 @@ export class Dataset {
   /** Folds the recent chain into a new snapshot. Nothing new is a success that says so. */
   build(options: BuildOptions = {}): Promise<BuildReport> {
     return this.#builds.run(() => buildSnapshot(this.#context, this.#pointer, options))
+  }
+
+  /** Loads any number of entries in one commit, all or none; other writers are kept out meanwhile. */
+  bulkLoad(
+    source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
+    options: BulkOptions = {},
+  ): Promise<BulkReport> {
+    return this.#builds.run(() => bulkLoad(this.#context, this.#pointer, source, options))
   }
 
   async #makeRoom(): Promise<void> {
@@ -233,36 +238,5 @@ export class Dataset {
   async status(options: { signal?: AbortSignal } = {}): Promise<DatasetStatus> {
     const state = await this.#pointer.current(options.signal)
     return datasetStatus(this.#context, state, options.signal)
-  }
-}
-
-function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
-  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
-}
-
-/** Holds the blocks of large files from when they are made until the entry that links to them is in. */
-class FileStaging {
-  readonly #context: Context
-  readonly #dataset: string
-  readonly #signal: AbortSignal | undefined
-  #staging: Promise<Staging> | undefined
-
-  constructor(context: Context, dataset: string, signal: AbortSignal | undefined) {
-    this.#context = context
-    this.#dataset = dataset
-    this.#signal = signal
-  }
-
-  async put(block: Block): Promise<void> {
-    this.#staging ??= this.#context.backend.stage(this.#dataset, 'content of a put')
-    await (await this.#staging).put([{ ...block, hold: 'staged' }], { signal: this.#signal })
-  }
-
-  async flush(): Promise<void> {
-    await (await this.#staging)?.flush({ signal: this.#signal })
-  }
-
-  async end(): Promise<void> {
-    await (await this.#staging)?.end('dropped')
   }
 }

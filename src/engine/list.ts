@@ -41,23 +41,33 @@ export async function listPage(
   const limit = checkedLimit(options.limit)
   const descending = options.order !== 'asc'
   const range = await startOf(view, rangeOf(options), descending, dataset.identity, options)
-  const items: Entry[] = []
-  let hasMore = false
-  if (range !== undefined) {
-    for await (const entry of view.walk({ range, descending, signal: options.signal })) {
-      if (items.length === limit) {
-        hasMore = true
-        break
-      }
-      items.push(entry)
-    }
-  }
+  // One more than asked for tells whether there is more.
+  const found = range === undefined ? [] : await take(view, range, descending, limit + 1, options.signal)
+  const hasMore = found.length > limit
+  const items = hasMore ? found.slice(0, limit) : found
   const last = items.at(-1)
   const nextCursor =
     hasMore && last !== undefined
       ? printCursor({ dataset: dataset.identity, descending, after: keyOf(last.pi) })
       : null
   return { items, totalCount: dataset.totalCount, hasMore, nextCursor }
+}
+
+async function take(
+  view: View,
+  range: KeyRange,
+  descending: boolean,
+  count: number,
+  signal: AbortSignal | undefined,
+): Promise<Entry[]> {
+  const items: Entry[] = []
+  for await (const batch of view.walk({ range, descending, signal })) {
+    for (const entry of batch) {
+      items.push(entry)
+      if (items.length === count) return items
+    }
+  }
+  return items
 }
 
 function checkedLimit(limit: number = DEFAULT_PAGE): number {

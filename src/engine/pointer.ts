@@ -35,6 +35,8 @@ export interface MoveOptions {
   readonly signal?: AbortSignal | undefined
   /** Begin from a state that the store confirms to be the newest. */
   readonly fresh?: boolean
+  /** The token of the guard under which this move is made. */
+  readonly guard?: string
 }
 
 const UNKNOWN_RETRIES = 5
@@ -91,14 +93,14 @@ export class Pointer {
     return this.#line.run(() => this.#move(plan, options))
   }
 
-  async #move<T>(plan: Plan<T>, { signal, fresh = false }: MoveOptions): Promise<T> {
+  async #move<T>(plan: Plan<T>, { signal, fresh = false, guard }: MoveOptions): Promise<T> {
     let state = fresh ? await this.current(signal) : this.#state
     for (;;) {
       throwIfAborted(signal)
-      this.#checkGuard(state.commit)
+      this.#checkGuard(state.commit, guard)
       const move = await plan(state)
       if ('stay' in move) return move.stay
-      const next = this.#successor(state, move.changes)
+      const next = this.#successor(state, move.changes, guard)
       const outcome = await commitSurely(this.#context, {
         dataset: this.dataset,
         number: next.commit.number,
@@ -114,18 +116,21 @@ export class Pointer {
     }
   }
 
-  #checkGuard({ exclusive }: Commit): void {
-    const { writer, now } = this.#context
-    if (exclusive === null || exclusive.owner === writer || exclusive.until <= now()) return
+  #checkGuard({ exclusive }: Commit, guard: string | undefined): void {
+    if (exclusive === null || exclusive.owner === guard) return
+    if (exclusive.until <= this.#context.now()) return
     throw new CairnError('busy', `The dataset "${this.dataset}" is reserved: ${exclusive.reason}.`, {
       hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,
     })
   }
 
-  #successor(state: State, changes: Partial<Commit>): EncodedCommit {
+  #successor(state: State, changes: Partial<Commit>, guard: string | undefined): EncodedCommit {
     const { commit, stored } = state
+    // Who commits past a void guard takes it away, so that its owner finds out.
+    const exclusive = commit.exclusive?.owner === guard ? commit.exclusive : null
     return encodeCommit({
       ...commit,
+      exclusive,
       ...changes,
       number: commit.number + 1,
       prev: stored.cid,

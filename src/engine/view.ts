@@ -37,27 +37,24 @@ export class View {
     return entry === undefined || isExpired(entry.exp, this.#at) ? undefined : entry
   }
 
-  /** Entries of `range` that count, in order. */
-  async *walk({ range, descending, deleted = false, signal }: WalkOptions): AsyncGenerator<Entry> {
-    for await (const batch of this.#batches(range, descending, signal)) {
+  /**
+   * Entries of `range` that count, in order: a leaf at a time, so that who reads them does not wait
+   * for each. The batches are made lazily; stop in the midst of one, and the rest costs nothing.
+   */
+  async *walk({ range, descending, deleted = false, signal }: WalkOptions): AsyncGenerator<Iterable<Entry>> {
+    const layer = new LayerWalk(this.#layer, range, descending)
+    const { tree } = this.#overlay
+    for await (const segment of tree.segments(range, descending, signal)) {
       throwIfAborted(signal)
-      for (const entry of batch) {
-        if ((deleted || entry.tip !== null) && !isExpired(entry.exp, this.#at)) yield entry
-      }
+      yield this.#counting(mergeSegment(segment, layer, descending), deleted)
     }
+    yield this.#counting(layer.rest(), deleted)
   }
 
-  /** Tree and overlay merged, a leaf at a time, lazily within the leaf. */
-  async *#batches(
-    range: KeyRange,
-    descending: boolean,
-    signal: AbortSignal | undefined,
-  ): AsyncGenerator<Iterable<Entry>> {
-    const layer = new LayerWalk(this.#layer, range, descending)
-    for await (const segment of this.#overlay.tree.segments(range, descending, signal)) {
-      yield mergeSegment(segment, layer, descending)
+  *#counting(entries: Iterable<Entry>, deleted: boolean): Generator<Entry> {
+    for (const entry of entries) {
+      if ((deleted || entry.tip !== null) && !isExpired(entry.exp, this.#at)) yield entry
     }
-    yield layer.rest()
   }
 
   /** The key of the live entry that `rank` others stand before; undefined behind the last. */

@@ -185,7 +185,9 @@ export class Scanner {
 
   /** What was read last, as bytes of their own, so that they do not keep the block in memory. */
   copySpan(): Uint8Array {
-    return new Uint8Array(this.bytes.subarray(this.start, this.end))
+    const copy = new Uint8Array(this.end - this.start)
+    for (let i = 0; i < copy.length; i++) copy[i] = this.bytes[this.start + i] ?? 0
+    return copy
   }
 
   expect(prefix: Uint8Array): void {

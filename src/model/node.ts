@@ -14,7 +14,7 @@
  */
 import { CairnError } from '../errors.ts'
 import { Scanner, writeArrayHead, writeKey, writeLink, writeUint, NULL_BYTE } from './cbor.ts'
-import { CID_BYTES, cborCidOf, isEngineCid, type CidBytes } from './cid.ts'
+import { CID_BYTES, cborCidOf, cidKey, isEngineCid, type CidBytes } from './cid.ts'
 import { scanEntry, type ScannedEntry } from './entry.ts'
 import { asBuffer, keyAt, type Run } from './run.ts'
 import { NODE_SCHEMA } from './schema.ts'
@@ -40,6 +40,8 @@ export interface Child {
   /** The least expiry under it. */
   readonly exp: number | null
   readonly cid: CidBytes
+  /** `cidKey(cid)`, made once because every lookup needs it. */
+  readonly cidKey: string
 }
 
 export interface Leaf extends Run {
@@ -213,8 +215,9 @@ function scanChild(scanner: Scanner, bytes: Buffer): Child {
   scanner.link()
   const cid = scanner.copySpan()
   if (cid.length !== CID_BYTES || !isEngineCid(cid)) scanner.fail('a child is not a DAG-CBOR block')
+  const cidKey = bytes.toString('latin1', scanner.start, scanner.end)
   if (live > count) scanner.fail('a child has more live entries than entries')
-  return { last, count, live, bytes: size, exp, cid }
+  return { last, count, live, bytes: size, exp, cid, cidKey }
 }
 
 /** What the level above would hold of this node; `cid` is the node's own. */
@@ -223,7 +226,7 @@ export function summarize(node: Node, cid: CidBytes): Child {
   const { exp } = node
   if (isLeaf(node)) {
     const live = node.count - node.dead.length
-    return { last, count: node.count, live, bytes: node.bytes.length, exp, cid }
+    return { last, count: node.count, live, bytes: node.bytes.length, exp, cid, cidKey: cidKey(cid) }
   }
   let count = 0
   let bytes = node.bytes.length
@@ -231,5 +234,6 @@ export function summarize(node: Node, cid: CidBytes): Child {
     count += child.count
     bytes += child.bytes
   }
-  return { last, count, live: node.liveBefore[node.count] ?? 0, bytes, exp, cid }
+  const live = node.liveBefore[node.count] ?? 0
+  return { last, count, live, bytes, exp, cid, cidKey: cidKey(cid) }
 }

@@ -121,7 +121,9 @@ class Merge {
     if (top === undefined) {
       const empty = decodeNode(EMPTY_LEAF)
       const child = summarize(empty, EMPTY_LEAF_CID)
-      await this.#put({ child, block: EMPTY_LEAF, level: 0, count: 0 })
+      const { root } = this.#options
+      const wasEmpty = root !== undefined && bytesEqual(root, EMPTY_LEAF_CID)
+      if (!wasEmpty) await this.#put({ child, block: EMPTY_LEAF, level: 0, count: 0 })
       return child
     }
     let root = top

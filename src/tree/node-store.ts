@@ -37,13 +37,13 @@ export class NodeStore {
 
   /** A child that is at hand; most lookups end here, without a promise. */
   cachedChild(child: Child): Node | undefined {
-    const loaded = this.#cache.get(cidKey(child.cid))
+    const loaded = this.#cache.get(child.cidKey)
     return loaded === undefined ? undefined : agreed(loaded, child)
   }
 
   /** The node that a branch names, held to what the branch says of it. */
   async readChild(child: Child, keep: boolean, signal?: AbortSignal): Promise<Node> {
-    const loaded = this.#cache.get(cidKey(child.cid)) ?? (await this.#load(child.cid, keep, signal))
+    const loaded = this.#cache.get(child.cidKey) ?? (await this.#load(child.cid, keep, signal))
     return agreed(loaded, child)
   }
 

@@ -1,6 +1,15 @@
-/** A least-recently-used map that is bounded by the bytes of what it holds. */
+/**
+ * A map that is bounded by the bytes of what it holds, and drops what was not used lately. A use only
+ * sets a mark; when room is needed, the oldest entries with a mark get a second round without it.
+ */
+interface Held<V> {
+  readonly value: V
+  readonly bytes: number
+  used: boolean
+}
+
 export class ByteLru<V> {
-  readonly #entries = new Map<string, { readonly value: V; readonly bytes: number }>()
+  readonly #held = new Map<string, Held<V>>()
   readonly #limit: number
   #bytes = 0
 
@@ -9,47 +18,34 @@ export class ByteLru<V> {
   }
 
   get(key: string): V | undefined {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return undefined
-    this.#entries.delete(key)
-    this.#entries.set(key, entry)
-    return entry.value
-  }
-
-  /** Without marking it as used. */
-  peek(key: string): V | undefined {
-    return this.#entries.get(key)?.value
+    const held = this.#held.get(key)
+    if (held === undefined) return undefined
+    held.used = true
+    return held.value
   }
 
   set(key: string, value: V, bytes: number): void {
-    this.delete(key)
+    this.#drop(key)
     if (bytes > this.#limit) return
-    this.#entries.set(key, { value, bytes })
+    this.#held.set(key, { value, bytes, used: false })
     this.#bytes += bytes
-    for (const [oldest, entry] of this.#entries) {
-      if (this.#bytes <= this.#limit) break
-      this.#entries.delete(oldest)
-      this.#bytes -= entry.bytes
+    while (this.#bytes > this.#limit) this.#evictOne()
+  }
+
+  /** Every round takes marks away, so a second one at the latest finds an entry without. */
+  #evictOne(): void {
+    for (const [key, held] of this.#held) {
+      this.#drop(key)
+      if (!held.used) return
+      this.#held.set(key, { ...held, used: false })
+      this.#bytes += held.bytes
     }
   }
 
-  delete(key: string): void {
-    const entry = this.#entries.get(key)
-    if (entry === undefined) return
-    this.#entries.delete(key)
-    this.#bytes -= entry.bytes
-  }
-
-  clear(): void {
-    this.#entries.clear()
-    this.#bytes = 0
-  }
-
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  get size(): number {
-    return this.#entries.size
+  #drop(key: string): void {
+    const held = this.#held.get(key)
+    if (held === undefined) return
+    this.#held.delete(key)
+    this.#bytes -= held.bytes
   }
 }

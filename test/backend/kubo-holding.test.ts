@@ -1,5 +1,4 @@
 /** What is pinned, and what a garbage collection leaves. */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
 import { isCairnError } from '../../src/errors.ts'
@@ -96,16 +95,40 @@ test('what is staged outlives a collection, before the commit and between its ba
   await staging.end('committed')
 })
 
+test('what is staged for a later commit is held by itself until its staging ends', async () => {
+  const backend = await open(node.url)
+  const [child, other] = [leaf(), leaf()]
+  // A parent may come before its children, as in a CAR.
+  const parent = linking('staged', child, other)
+  const dropped = linking('staged')
+  const staging = await backend.stage('main', 'content of a put')
+  await staging.put([parent, dropped])
+  await staging.flush()
+  await collect()
+  await staging.put([
+    { ...child, hold: 'staged' },
+    { ...other, hold: 'staged' },
+  ])
+  await staging.flush()
+  await collect()
+  await expectAll(backend, [parent, dropped, child, other])
+  const deep = linking('deep', parent)
+  expect(await backend.commit(request(0, { blocks: [deep] }))).toBe('committed')
+  await staging.end('dropped')
+  await backend.close()
+  await collect()
+  const reader = await open(node.url)
+  await expectAll(reader, [deep, parent, child, other])
+  expect(await reader.hasBlocks([dropped.cid])).toEqual([false])
+})
+
 test('commits and collections at the same time lose nothing', async () => {
   const backend = await open(node.url)
   const kept: Block[] = []
   let done = false
   let runs = 0
   const collecting = (async (): Promise<void> => {
-    for (; !done; runs++) {
-      await collect()
-      await sleep(Math.random() * 20)
-    }
+    for (; !done; runs++) await collect()
   })()
   try {
     for (let number = 0; number < 40; number++) {
@@ -176,4 +199,20 @@ test('blocks that are not what their CID says, or do not decode, are refused', a
     code: 'invalid_block',
   })
   expect(await backend.newest('main', -1)).toBeUndefined()
+})
+
+test('thousands of small blocks are staged with a pin for all of them', async () => {
+  const backend = await open(node.url)
+  const blocks: HeldBlock[] = Array.from({ length: 25_000 }, () => ({ ...leaf(), hold: 'staged' }))
+  const before = (await pinsOf(node.url, 'recursive')).length
+  const staging = await backend.stage('main', 'a restore')
+  await staging.put(blocks)
+  await staging.flush()
+  expect((await pinsOf(node.url, 'recursive')).length).toBe(before + 2)
+  await collect()
+  const found = await backend.hasBlocks(blocks.filter((_, i) => i % 50 === 0).map(({ cid }) => cid))
+  expect(found.every(Boolean)).toBe(true)
+  await staging.end('dropped')
+  await backend.close()
+  expect((await pinsOf(node.url, 'recursive')).length).toBe(before)
 })

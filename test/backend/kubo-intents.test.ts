@@ -50,9 +50,9 @@ async function intents(): Promise<Intent[]> {
 test('intents are gone after commits', async () => {
   const backend = await open(node.url)
   const staging = await backend.stage('main', 'a build with a name that is rather long')
-  await staging.put([linking('deep'), linking('self')])
+  await staging.put([linking('deep'), linking('self'), linking('staged')])
   await staging.flush()
-  expect(await intents()).toHaveLength(1)
+  expect(await intents()).toHaveLength(2)
   await backend.commit(request(0, { blocks: [linking('deep')] }))
   await staging.end('committed')
   await backend.close()

@@ -1,6 +1,16 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdtemp, readdir, rename, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  rename,
+  rm,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -15,16 +25,19 @@ import { backendConformance } from '../conformance/backend.ts'
 
 const IS_ROOT_ON_LINUX = process.platform === 'linux' && process.getuid?.() === 0
 
+let base: string
 let dir: string
 let opened: Backend[] = []
 
 beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'cairn-lmdb-'))
+  base = await mkdtemp(join(tmpdir(), 'cairn-lmdb-'))
+  dir = join(base, 'store')
+  await mkdir(dir)
 })
 
 afterEach(async () => {
   await closeAll()
-  await rm(dir, { recursive: true, force: true })
+  await rm(base, { recursive: true })
 })
 
 async function open(create = true): Promise<Backend> {
@@ -157,7 +170,6 @@ test('a store that is deleted or replaced under us takes no commit', async () =>
   expect(await fresh.commit(request(0))).toBe('committed')
   await backend.close()
   expect(await fresh.commit(request(1))).toBe('committed')
-  await rm(`${dir}-moved`, { recursive: true })
 })
 
 test('opening a store does not wait for the writes of an opening that is there', async () => {

@@ -28,7 +28,8 @@ async function build(): Promise<string> {
   await dropOld()
   const unfinished = join(CACHE, `new-${process.pid}-${randomBytes(4).toString('hex')}`)
   const report = await compile(unfinished)
-  if (!(await exists(join(unfinished, 'errors.js')))) throw new Error(`tsc wrote nothing:\n${report}`)
+  if (!(await exists(join(unfinished, 'errors.js'))))
+    throw new Error(`tsc wrote nothing:\n${report}`)
   // The cache lies in node_modules, where no package.json above it says what kind of modules these are.
   await writeFile(join(unfinished, 'package.json'), '{ "type": "module" }\n')
   await rename(unfinished, target).catch(async (error: unknown) => {
@@ -55,7 +56,11 @@ async function hashOfSource(): Promise<string> {
   const files = await readdir(join(ROOT, 'src'), { recursive: true, withFileTypes: true })
   const paths = files.filter((f) => f.isFile()).map((f) => join(f.parentPath, f.name))
   for (const path of [...paths.sort(), join(ROOT, 'tsconfig.json')]) {
-    hash.update(path).update('\0').update(await readFile(path)).update('\0')
+    hash
+      .update(path)
+      .update('\0')
+      .update(await readFile(path))
+      .update('\0')
   }
   return hash.digest('hex').slice(0, 20)
 }

@@ -90,6 +90,8 @@ export async function askNode(
 }
 
 async function kuboBinary(): Promise<string> {
+  const given = process.env['KUBO_BIN']
+  if (given !== undefined && given !== '') return given
   const script = fileURLToPath(new URL('../../scripts/kubo.mjs', import.meta.url))
   const { stdout } = await run(process.execPath, [script])
   return stdout.trim()

@@ -11,7 +11,7 @@ import { NodeStore } from '../../src/tree/node-store.ts'
 import { Tree, type KeyRange } from '../../src/tree/tree.ts'
 
 export class BlockMap implements BlockReader, NodeSink {
-  readonly blocks = new Map<string, Uint8Array>()
+  readonly blocks: Map<string, Uint8Array> = new Map()
   reads = 0
   writes = 0
 

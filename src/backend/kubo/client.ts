@@ -17,7 +17,7 @@ export interface Deadlines {
   readonly retryMs: number
 }
 
-export interface ReadOptions extends CallOptions {
+interface ReadOptions extends CallOptions {
   /** Instead of the client's own. */
   readonly retryMs?: number
 }

@@ -9,26 +9,26 @@
  * for hundreds of commits) it may have been put after the real one was pruned; there the chain of
  * `prev` from the newest commit decides.
  */
-import { bytesEqual, printCid, rawCidOf } from '../../model/cid.ts'
+import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
 import type { CallOptions, CommitOutcome, CommitRequest } from '../../store/backend.ts'
-import type { KuboClient } from './client.ts'
 import type { History } from './history.ts'
-import { importHeld, pinsNeeded } from './import.ts'
-import type { Intents } from './intents.ts'
+import type { Importer, LetGo } from './import.ts'
 import type { Mfs } from './mfs.ts'
 import { commitPath, COMMITS_A_DIRECTORY, directoryOf, directoryPath } from './paths.ts'
-import { commitBlock, commitUnknown, placeCommit } from './place.ts'
+import { commitUnknown, placeCommit } from './place.ts'
 import { createQueue, type Queue } from './queue.ts'
+import type { Tidy } from './tidy.ts'
 
 export interface Committer {
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
 }
 
 export function createCommitter(
-  client: KuboClient,
   mfs: Mfs,
   history: History,
-  intents: Intents,
+  importer: Importer,
+  tidy: Tidy,
+  retryMs: number,
 ): Committer {
   /** What is known before anything is written; `undefined` when the number looks free. */
   const settledBefore = async (
@@ -72,12 +72,32 @@ export function createCommitter(
     }
   }
 
+  const place = async (
+    request: CommitRequest,
+    path: string,
+    own: Block,
+    options?: CallOptions,
+  ): Promise<CommitOutcome> => {
+    let letGo: LetGo = () => {}
+    const putAgain = async (): Promise<void> => {
+      const { dataset, number: purpose } = request
+      letGo = await importer.putForNow({ dataset, purpose, blocks: [own] }, options)
+    }
+    try {
+      // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
+      const placed = await placeCommit({ mfs, retryMs, putAgain }, path, own.bytes, options)
+      return placed === 'committed' ? await proved(request, path, options) : placed
+    } finally {
+      letGo()
+    }
+  }
+
   const commit = async (request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> => {
     const { dataset, number, bytes, blocks, content = [] } = request
     const path = commitPath(dataset, number)
     const [before, needed] = await Promise.all([
       settledBefore(request, options),
-      pinsNeeded(client, blocks, options),
+      importer.pinsNeeded(blocks, options),
     ])
     if (before === 'conflict') return before
     if (before === 'here') {
@@ -86,13 +106,11 @@ export function createCommitter(
       })
       return proved(request, path, options)
     }
-    const all = [...content, commitBlock(bytes), ...blocks]
-    const spec = { dataset, purpose: number, blocks: all, needed }
-    const intent = await importHeld(client, intents, spec, options)
-    // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
-    const placed = await placeCommit(client, mfs, path, bytes, options)
-    const outcome = placed === 'committed' ? await proved(request, path, options) : placed
-    if (outcome === 'committed' && intent !== undefined) intents.remove([intent])
+    const own = { cid: rawCidOf(bytes), bytes }
+    const spec = { dataset, purpose: number, blocks: [...content, own, ...blocks] }
+    const intent = await importer.put(spec, needed, options)
+    const outcome = await place(request, path, own, options)
+    if (outcome === 'committed' && intent !== undefined) tidy.later({ pins: [], intents: [intent] })
     return outcome
   }
 

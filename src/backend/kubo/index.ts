@@ -6,13 +6,15 @@ import { getBlocks, hasBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
 import { createCommitter } from './commits.ts'
 import { createHistory } from './history.ts'
-import { createIntents } from './intents.ts'
+import { createImporter } from './import.ts'
+import { createIntentWriter } from './intents.ts'
 import { createMfs } from './mfs.ts'
 import { createMirror } from './mirror.ts'
 import { datasetPath, indexPointerPath } from './paths.ts'
 import { createRpc } from './rpc.ts'
 import { createStaging } from './staging.ts'
 import { readStatus } from './status.ts'
+import { createTidy } from './tidy.ts'
 
 export interface KuboOptions {
   /** Of the node's RPC, such as `http://127.0.0.1:5001`; may hold `user:password@`. */
@@ -61,9 +63,10 @@ function createBackend(
 ): Backend {
   const mfs = createMfs(client)
   const history = createHistory(mfs)
-  const intents = createIntents(mfs, now, onBackgroundError)
+  const tidy = createTidy(client, mfs, onBackgroundError)
+  const importer = createImporter(client, createIntentWriter(mfs, now), tidy)
   const mirror = createMirror(mfs, history, pointerPath, onBackgroundError)
-  const committer = createCommitter(client, mfs, history, intents)
+  const committer = createCommitter(mfs, history, importer, tidy, client.deadlines.retryMs)
   const changes = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
 
@@ -87,7 +90,7 @@ function createBackend(
   }
   const close = async (): Promise<void> => {
     await Promise.allSettled(changes)
-    await Promise.all([mirror.settled(), intents.settled()])
+    await Promise.all([mirror.settled(), tidy.settled()])
     client.close()
   }
 
@@ -100,7 +103,7 @@ function createBackend(
       read(async () => {
         throwIfAborted(options?.signal)
         datasetPath(dataset)
-        const staging = createStaging(client, intents, dataset, label)
+        const staging = createStaging(importer, tidy, dataset, label)
         return {
           put: (blocks, call) => change(() => staging.put(blocks, call)),
           flush: (call) => change(() => staging.flush(call)),

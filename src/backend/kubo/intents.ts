@@ -7,88 +7,43 @@
  * File name: `<UTC time>-<random>`. Content: JSON `{dataset, commit | label, pins}`.
  */
 import { randomBytes } from 'node:crypto'
-import { base32 } from 'multiformats/bases/base32'
 import { CODEC_RAW, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import type { Mfs } from './mfs.ts'
 import { INTENTS } from './paths.ts'
 import { means } from './refusals.ts'
 
-export interface IntentSpec {
+interface IntentSpec {
   readonly dataset: string
   /** What for: the number of a commit, or the words of a staging. */
   readonly purpose: number | string
   readonly pins: readonly CidBytes[]
 }
 
-export interface Intents {
-  /** Durable when it returns. The answer is for `remove`. */
-  write(spec: IntentSpec, options?: CallOptions): Promise<string>
-  /** In the background: many go in one request. */
-  remove(paths: readonly string[]): void
-  /** Waits until everything that `remove` was told is gone, or could not be removed. */
-  settled(): Promise<void>
-}
+/** Durable when it returns. Answers the path, for the one who removes it. */
+export type IntentWriter = (spec: IntentSpec, options?: CallOptions) => Promise<string>
 
 /** The longest digest of an identity hash that IPFS takes. */
 const MAX_INLINE_BYTES = 128
-const GATHER_MS = 200
-const REMOVED_A_REQUEST = 64
 
-export function createIntents(
-  mfs: Mfs,
-  now: () => number,
-  onError: (error: unknown) => void,
-): Intents {
-  let waiting: string[] = []
-  let running: Promise<void> | undefined
-  let hurry = (): void => {}
-
-  const removeAll = async (): Promise<void> => {
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, GATHER_MS)
-      hurry = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-    while (waiting.length > 0) {
-      const paths = waiting.slice(0, REMOVED_A_REQUEST)
-      waiting = waiting.slice(paths.length)
-      await mfs.remove(paths).catch(onError)
-    }
-    running = undefined
-  }
-
-  return {
-    async write(spec, options) {
-      const path = `${INTENTS}/${intentName(now())}`
-      const bytes = Buffer.from(intentJson(spec))
-      if (bytes.length > MAX_INLINE_BYTES) {
-        await mfs.write(path, bytes, options)
-        return path
-      }
-      // A CID that holds its own bytes makes a small file in one call, without a block.
-      const cid = base32.encode(
-        Uint8Array.from([1, CODEC_RAW, 0, ...varintOf(bytes.length), ...bytes]),
-      )
-      try {
-        await mfs.link(cid, path, options)
-      } catch (error) {
-        if (!means(error, 'pathMissing')) throw error
-        await mfs.makeDirectory(INTENTS, options)
-        await mfs.link(cid, path, options)
-      }
+export function createIntentWriter(mfs: Mfs, now: () => number): IntentWriter {
+  return async (spec, options) => {
+    const path = `${INTENTS}/${intentName(now())}`
+    const bytes = Buffer.from(intentJson(spec))
+    if (bytes.length > MAX_INLINE_BYTES) {
+      await mfs.write(path, bytes, options)
       return path
-    },
-    remove(paths) {
-      waiting.push(...paths)
-      if (waiting.length > 0) running ??= removeAll()
-    },
-    async settled() {
-      hurry()
-      await running
-    },
+    }
+    // A CID that holds its own bytes makes a small file in one call, without a block.
+    const cid = printCid(Uint8Array.from([1, CODEC_RAW, 0, ...varintOf(bytes.length), ...bytes]))
+    try {
+      await mfs.link(cid, path, options)
+    } catch (error) {
+      if (!means(error, 'pathMissing')) throw error
+      await mfs.makeDirectory(INTENTS, options)
+      await mfs.link(cid, path, options)
+    }
+    return path
   }
 }
 

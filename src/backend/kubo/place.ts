@@ -6,44 +6,46 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError, isCairnError } from '../../errors.ts'
-import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
+import { bytesEqual, printCid, rawCidOf } from '../../model/cid.ts'
 import type { CallOptions, CommitOutcome } from '../../store/backend.ts'
-import type { KuboClient } from './client.ts'
-import { IMPORT_TRIES, importBlocks } from './import.ts'
 import type { Mfs } from './mfs.ts'
 import { mayHaveRun, means } from './refusals.ts'
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
 
-export const commitBlock = (bytes: Uint8Array): Block => ({ cid: rawCidOf(bytes), bytes })
+export interface Placing {
+  readonly mfs: Mfs
+  /** How long a node that cannot be reached is tried again. */
+  readonly retryMs: number
+  /** Puts the commit's block on the node once more, and holds it until the commit has settled. */
+  readonly putAgain: () => Promise<void>
+}
 
 /** `bytes` must have been put on the node; `path` is where they go. */
 export async function placeCommit(
-  client: KuboClient,
-  mfs: Mfs,
+  { mfs, retryMs, putAgain }: Placing,
   path: string,
   bytes: Uint8Array,
   options?: CallOptions,
 ): Promise<CommitOutcome> {
-  const block = commitBlock(bytes)
-  const giveUpAt = performance.now() + client.deadlines.retryMs
-  let imports = 1
+  const cid = printCid(rawCidOf(bytes))
+  const giveUpAt = performance.now() + retryMs
+  let collected = false
   /** Whether a try may have taken effect without telling. */
   let unsure = false
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      await mfs.link(printCid(block.cid), path, options)
+      await mfs.link(cid, path, options)
       return 'committed'
     } catch (error) {
       if (means(error, 'nameTaken')) return ownerOf(mfs, path, bytes, options)
-      const collected = means(error, 'blockMissing') && imports < IMPORT_TRIES
-      if (collected) {
+      if (means(error, 'blockMissing') && !collected) {
         // In nobody's hold between its import and here, it was taken by a garbage collection.
-        await importBlocks(client, [], [block], options).catch((reason: unknown) => {
+        collected = true
+        await putAgain().catch((reason: unknown) => {
           throw unsure ? commitUnknown(path, reason) : reason
         })
-        imports++
         continue
       }
       // A prune removed the directory: the number was given long ago. Or the store was emptied.

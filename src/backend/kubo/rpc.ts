@@ -15,10 +15,10 @@ import { CairnError, throwIfAborted } from '../../errors.ts'
 import { multipart, type FilePart } from './multipart.ts'
 import { KuboRefusal, refusalOf } from './refusals.ts'
 
-export type QueryValue = string | number | boolean | readonly string[]
+type QueryValue = string | number | boolean | readonly string[]
 export type Query = Readonly<Record<string, QueryValue>>
 
-export interface RpcCall {
+interface RpcCall {
   readonly query?: Query
   readonly files?: readonly FilePart[]
   readonly deadlineMs: number

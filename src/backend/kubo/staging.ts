@@ -1,36 +1,43 @@
 /**
  * Blocks ahead of their commit. They are gathered up to 16 MiB, copied because they are the caller's
- * again when `put` returns, and go in one import with one intent a batch.
+ * again when `put` returns, and go in one import a batch; those that are held only until the staging
+ * ends go before the others, which may link to them, in one of their own.
  */
 import { CairnError } from '../../errors.ts'
-import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
-import type { KuboClient } from './client.ts'
-import { importHeld, pinsNeeded } from './import.ts'
-import type { Intents } from './intents.ts'
+import type { HeldBlock, CallOptions, Staging } from '../../store/backend.ts'
+import type { Importer, LetGo } from './import.ts'
 import { createQueue } from './queue.ts'
+import type { Tidy } from './tidy.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
 
 export function createStaging(
-  client: KuboClient,
-  intents: Intents,
+  importer: Importer,
+  tidy: Tidy,
   dataset: string,
   label: string,
 ): Staging {
   const inTurn = createQueue()
-  const written: string[] = []
-  let batch: HeldBlock[] = []
+  const intents: string[] = []
+  const forNow: LetGo[] = []
+  let staged: HeldBlock[] = []
+  let held: HeldBlock[] = []
   let size = 0
   let ended = false
 
+  // On an error what was not sent stays, and the next flush sends it.
   const send = async (options?: CallOptions): Promise<void> => {
-    if (batch.length === 0) return
-    // On an error the batch stays, and the next flush sends it again.
-    const needed = await pinsNeeded(client, batch, options)
-    const spec = { dataset, purpose: label, blocks: batch, needed }
-    const intent = await importHeld(client, intents, spec, options)
-    if (intent !== undefined) written.push(intent)
-    batch = []
+    const spec = { dataset, purpose: label }
+    if (staged.length > 0) {
+      forNow.push(await importer.putForNow({ ...spec, blocks: staged }, options))
+      staged = []
+    }
+    if (held.length > 0) {
+      const needed = await importer.pinsNeeded(held, options)
+      const intent = await importer.put({ ...spec, blocks: held }, needed, options)
+      if (intent !== undefined) intents.push(intent)
+      held = []
+    }
     size = 0
   }
   const open = (): void => {
@@ -42,7 +49,9 @@ export function createStaging(
       inTurn(async () => {
         open()
         for (const { cid, bytes, hold } of blocks) {
-          batch.push({ cid: cid.slice(), bytes: bytes.slice(), hold })
+          const copy = { cid: cid.slice(), bytes: bytes.slice(), hold }
+          if (hold === 'staged') staged.push(copy)
+          else held.push(copy)
           size += bytes.length
           if (size >= BATCH_BYTES) await send(options)
         }
@@ -55,9 +64,11 @@ export function createStaging(
     end: (outcome) =>
       inTurn(() => {
         ended = true
-        batch = []
-        // Dropped: the files stay, for they are how a prune finds what is held for nothing.
-        if (outcome === 'committed') intents.remove(written.splice(0))
+        staged = []
+        held = []
+        for (const letGo of forNow.splice(0)) letGo()
+        // Dropped: they stay, for they are how a prune finds what is held for nothing.
+        if (outcome === 'committed') tidy.later({ pins: [], intents: intents.splice(0) })
         return Promise.resolve()
       }),
   }

@@ -1,0 +1,164 @@
+/**
+ * The one table of settings. Flags, environment variables, `.env`, the config file, `cairn config` and
+ * `docs/CONFIG.md` (which a test compares) all come from here.
+ */
+import type { ContentMode } from '../model/entry.ts'
+import { bytes, duration, oneOf, optionalText, text, wholeNumber, type Kind } from './kinds.ts'
+
+export type LogLevel = 'silent' | 'error' | 'info' | 'debug'
+
+export interface Values {
+  readonly data_dir: string
+  readonly store: string
+  readonly dataset: string
+  readonly kubo_url: string
+  readonly kubo_token: string | null
+  readonly index_pointer_path: string | null
+  readonly deadline: number
+  readonly content: ContentMode
+  readonly chunk_size: number
+  readonly chain_limit: number
+  readonly rebuild_threshold: number
+  readonly emergency_threshold: number
+  readonly cache_bytes: number
+  readonly log_level: LogLevel
+}
+
+export type SettingName = keyof Values
+
+/** The settings that the defaults of others are made from. */
+export type Basis = Pick<Values, 'data_dir' | 'chain_limit'>
+
+export interface Setting<T> {
+  readonly kind: Kind<T>
+  /** Names in the environment, the first one Cairn's own, the others of older programs. */
+  readonly env: readonly string[]
+  /** As commander writes it; absent where a flag would show a secret to everyone on the machine. */
+  readonly flag?: string
+  /** The commands that have the flag; all of them unless given. */
+  readonly commands?: readonly string[]
+  readonly fallback: (basis: Basis) => T
+  /** The default in words, where it is no constant. */
+  readonly fallbackText?: string
+  readonly secret?: boolean
+  readonly description: string
+}
+
+export const BASIS: Basis = { data_dir: './.cairn', chain_limit: 10_000 }
+
+export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
+  data_dir: {
+    kind: text,
+    env: ['CAIRN_DATA_DIR', 'DATA_DIR'],
+    flag: '--data-dir <dir>',
+    fallback: () => BASIS.data_dir,
+    description: 'the folder for what Cairn keeps on this machine',
+  },
+  store: {
+    kind: text,
+    env: ['CAIRN_STORE'],
+    flag: '--store <store>',
+    fallback: ({ data_dir }) => `lmdb:${data_dir}/store`,
+    fallbackText: 'lmdb:DATA_DIR/store',
+    description: 'where blocks and commits are: lmdb:DIR, kubo:URL, kubo (see kubo_url) or memory:',
+  },
+  dataset: {
+    kind: text,
+    env: ['CAIRN_DATASET'],
+    flag: '-d, --dataset <name>',
+    fallback: () => 'main',
+    description: 'the dataset to work on',
+  },
+  kubo_url: {
+    kind: text,
+    env: ['CAIRN_KUBO_URL', 'IPFS_API_URL', 'IPFS_API'],
+    flag: '--kubo-url <url>',
+    fallback: () => 'http://127.0.0.1:5001',
+    description: 'the RPC address of the IPFS node, used when the store is just "kubo"',
+  },
+  kubo_token: {
+    kind: optionalText,
+    env: ['CAIRN_KUBO_TOKEN'],
+    fallback: () => null,
+    secret: true,
+    description: 'the secret for the RPC of the node: bearer:TOKEN or basic:USER:PASSWORD',
+  },
+  index_pointer_path: {
+    kind: optionalText,
+    env: ['CAIRN_INDEX_POINTER_PATH', 'INDEX_POINTER_PATH'],
+    flag: '--index-pointer-path <path>',
+    fallback: () => null,
+    fallbackText: '/cairn/datasets/DATASET/index-pointer',
+    description: 'where in MFS the index pointer is mirrored (kubo); {dataset} stands for the name',
+  },
+  deadline: {
+    kind: duration,
+    env: ['CAIRN_DEADLINE'],
+    flag: '--deadline <time>',
+    fallback: () => 30_000,
+    fallbackText: '30s',
+    description: 'how long one read from a node may take',
+  },
+  content: {
+    kind: oneOf('linked', 'external'),
+    env: ['CAIRN_CONTENT'],
+    flag: '--content <mode>',
+    commands: ['init'],
+    fallback: () => 'linked',
+    description: 'what the tips of a new dataset are: linked (the store holds them) or external',
+  },
+  chunk_size: {
+    kind: wholeNumber(64, 10_000),
+    env: ['CAIRN_CHUNK_SIZE', 'CHUNK_SIZE'],
+    flag: '--chunk-size <n>',
+    commands: ['init'],
+    fallback: () => 10_000,
+    description: 'entries in a leaf of the snapshots of a new dataset, at most',
+  },
+  chain_limit: {
+    kind: wholeNumber(1, 10_000_000),
+    env: ['CAIRN_CHAIN_LIMIT'],
+    flag: '--chain-limit <n>',
+    commands: ['init'],
+    fallback: () => BASIS.chain_limit,
+    description: 'entries in the recent chain of a new dataset, at most',
+  },
+  rebuild_threshold: {
+    kind: wholeNumber(1, 10_000_000),
+    env: ['CAIRN_REBUILD_THRESHOLD', 'REBUILD_THRESHOLD'],
+    flag: '--rebuild-threshold <n>',
+    commands: ['build-snapshot'],
+    fallback: ({ chain_limit }) => Math.max(1, Math.floor(chain_limit * 0.5)),
+    fallbackText: 'half of the chain limit',
+    description: 'recent entries from which on `build-snapshot --if-needed` builds',
+  },
+  emergency_threshold: {
+    kind: wholeNumber(1, 10_000_000),
+    env: ['CAIRN_EMERGENCY_THRESHOLD', 'EMERGENCY_THRESHOLD'],
+    flag: '--emergency-threshold <n>',
+    commands: ['build-snapshot'],
+    fallback: ({ chain_limit }) => Math.max(1, Math.floor(chain_limit * 0.8)),
+    fallbackText: '80% of the chain limit',
+    description: 'recent entries from which on it also warns that builds come too seldom',
+  },
+  cache_bytes: {
+    kind: bytes,
+    env: ['CAIRN_CACHE_BYTES'],
+    flag: '--cache-bytes <size>',
+    fallback: () => 128 << 20,
+    fallbackText: '128MiB',
+    description: 'memory for decoded tree nodes',
+  },
+  log_level: {
+    kind: oneOf('silent', 'error', 'info', 'debug'),
+    env: ['CAIRN_LOG_LEVEL'],
+    flag: '--log-level <level>',
+    fallback: () => 'error',
+    description: 'what is logged on stderr; -v means info, -vv debug',
+  },
+}
+
+export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[]
+
+/** Names in the environment that belong to Cairn but are no setting. */
+export const OTHER_ENV: readonly string[] = ['CAIRN_CONFIG']

@@ -1,0 +1,343 @@
+/**
+ * Bulk load: any number of entries in one commit, all or nothing.
+ *
+ *   1 reserve the dataset: other writers get `busy` while the guard in the pointer is renewed
+ *   2 read the source: contents go to the store, entries to an external sort
+ *   3 merge: judge each entry in the order of ids, give it its position, stage its chain block, and
+ *     merge it, with the recent chain under it, into the tree
+ *   4 read everything new back and prove it
+ *   5 commit { snapshot, base = head = the last chain block }, which also lifts the guard
+ *
+ * Dying before 5 leaves unnamed blocks and a guard that is void two minutes later.
+ */
+import { CairnError } from '../errors.ts'
+import { findMissing } from '../content/complete.ts'
+import type { OverlayEntry } from '../chain/overlay.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import { entriesThatFit } from '../model/chain-block.ts'
+import { printCid, type CidBytes } from '../model/cid.ts'
+import type { Commit } from '../model/commit.ts'
+import type { Entry } from '../model/entry.ts'
+import { RunBuilder, type Run } from '../model/run.ts'
+import { encodeSnapshot } from '../model/snapshot.ts'
+import type { Staging } from '../store/backend.ts'
+import { mergeTree, type MergedTree } from '../tree/merge.ts'
+import { ExternalSort, type SortRecord } from '../util/external-sort.ts'
+import { chainBlocks } from './append.ts'
+import { headerOf, newestOf, snapshotChanges } from './build.ts'
+import type { Context, LongOptions } from './context.ts'
+import { draftOf, judge, type AppendEntry, type Draft } from './draft.ts'
+import { decodeDraft, encodeDraft } from './draft-record.ts'
+import { ContentStager } from './content-stager.ts'
+import { Guard } from './guard.ts'
+import type { Pointer } from './pointer.ts'
+import { NodeStager, readBack } from './stage-nodes.ts'
+import type { State } from './state.ts'
+
+/** An entry with its content's CID, or with the content itself. */
+export type ImportEntry = AppendEntry | (Omit<AppendEntry, 'tip'> & { readonly value: unknown })
+
+export interface BulkOptions extends LongOptions {
+  /** Where entries are sorted that do not fit in memory; the system's folder for such unless given. */
+  readonly tempDir?: string | undefined
+  readonly sortBytes?: number | undefined
+  readonly reason?: string | undefined
+}
+
+export interface BulkReport {
+  /** Entries that were new, and those that were there before. */
+  readonly appended: number
+  readonly already: number
+  readonly snapshot: CidBytes
+  readonly seq: number
+  readonly totalCount: number
+}
+
+const RUN_ENTRIES = 4096
+/** Entries that wait for their chain block; a block of the shortest ids holds fewer. */
+const BLOCK_ENTRIES = 14_000
+const CHECK_TIPS = 256
+
+export async function bulkLoad(
+  context: Context,
+  pointer: Pointer,
+  source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
+  options: BulkOptions = {},
+): Promise<BulkReport> {
+  const guard = await Guard.take(context, pointer, options.reason ?? 'bulk load')
+  const sort = new ExternalSort({ tempDir: options.tempDir, memoryBytes: options.sortBytes })
+  const staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
+  let outcome: 'committed' | 'dropped' = 'dropped'
+  try {
+    await readSource(context, pointer, source, { sort, staging, guard, options })
+    const load = new Load(context, pointer.seen, { staging, guard, options })
+    const merged = await load.merge(sort)
+    if (load.appended === 0) return nothingNew(load)
+    const report = await commitLoad(context, pointer, load, merged, guard)
+    outcome = 'committed'
+    return report
+  } finally {
+    await staging.end(outcome)
+    await sort.dispose()
+    if (outcome === 'dropped') await guard.lift()
+  }
+}
+
+interface Parts {
+  readonly staging: Staging
+  readonly guard: Guard
+  readonly options: BulkOptions
+}
+
+/** Step 2. */
+async function readSource(
+  context: Context,
+  pointer: Pointer,
+  source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
+  { sort, staging, guard, options }: Parts & { readonly sort: ExternalSort },
+): Promise<void> {
+  const content = new ContentStager(() => Promise.resolve(staging), options.signal)
+  const checkTips = new TipCheck(context, pointer.seen.commit, options)
+  let done = 0
+  for await (const item of source) {
+    const draft = await draftOfItem(item, content)
+    if (!('value' in item)) await checkTips.add(draft)
+    await sort.add({ key: draft.key, payload: encodeDraft(draft) })
+    done += 1
+    if (done % 1000 === 0) options.onProgress?.({ step: 'read', done })
+    await guard.keep()
+  }
+  await checkTips.finish()
+  await content.flush()
+}
+
+async function draftOfItem(item: ImportEntry, content: ContentStager): Promise<Draft> {
+  if (!('value' in item)) return draftOf(item)
+  const { value, ...rest } = item
+  // Refuses a bad id or version before anything is stored.
+  draftOf({ ...rest, tip: null })
+  return draftOf({ ...rest, tip: await content.put(value) })
+}
+
+/** Proves the contents of linked tips, many at a time. */
+class TipCheck {
+  readonly #context: Context
+  readonly #linked: boolean
+  readonly #signal: AbortSignal | undefined
+  #tips: CidBytes[] = []
+
+  constructor(context: Context, { settings }: Commit, { signal }: BulkOptions) {
+    this.#context = context
+    this.#linked = settings.content === 'linked'
+    this.#signal = signal
+  }
+
+  async add({ tip }: Draft): Promise<void> {
+    if (!this.#linked || tip === null) return
+    this.#tips.push(tip)
+    if (this.#tips.length >= CHECK_TIPS) await this.finish()
+  }
+
+  async finish(): Promise<void> {
+    await refuseMissing(this.#context, this.#tips.splice(0), this.#signal)
+  }
+}
+
+export async function refuseMissing(
+  context: Context,
+  tips: readonly CidBytes[],
+  signal: AbortSignal | undefined,
+  given?: Parameters<typeof findMissing>[2],
+): Promise<void> {
+  const [missing] = await findMissing(context.backend, tips, given, signal)
+  if (missing === undefined) return
+  throw new CairnError('content_missing', `The store lacks the content block ${printCid(missing)}.`, {
+    hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
+    cid: printCid(missing),
+  })
+}
+
+/** Step 3: the entries in the order of ids, judged, and split into chain blocks and edits of the tree. */
+class Load {
+  appended = 0
+  already = 0
+  readonly state: State
+  readonly at: number
+  readonly #context: Context
+  readonly #parts: Parts
+  /** A commit as the next chain block sees it. */
+  #chainEnd: Commit
+  #waiting: Entry[] = []
+  #recent: LoadedBlock[] = []
+  readonly chainCids: CidBytes[] = []
+  readonly #nodes: NodeStager
+
+  constructor(context: Context, state: State, parts: Parts) {
+    this.#context = context
+    this.state = state
+    this.#parts = parts
+    this.at = Math.max(context.now(), state.commit.ts)
+    this.#chainEnd = state.commit
+    this.#recent = [...state.chain]
+    this.#nodes = new NodeStager(parts.staging, parts.options.signal)
+  }
+
+  get chainEnd(): Commit {
+    return this.#chainEnd
+  }
+
+  async merge(sort: ExternalSort): Promise<MergedTree> {
+    const { header } = this.state
+    const { signal, onProgress } = this.#parts.options
+    const merged = await mergeTree(
+      {
+        nodes: this.#context.nodes,
+        root: header.root,
+        leafCount: header.chunkCount,
+        chunkSize: header.chunkSize,
+        at: this.at,
+        sink: this.#nodes,
+        signal,
+        onProgress: (done) => onProgress?.({ step: 'merge', done }),
+      },
+      this.#edits(sort.sorted()),
+    )
+    await this.#writeChain(true)
+    await this.#nodes.finish()
+    await this.#prove()
+    return merged
+  }
+
+  async #prove(): Promise<void> {
+    const { signal, onProgress } = this.#parts.options
+    const written = [...this.#nodes.written, ...this.chainCids]
+    await readBack(this.#context, written, signal, (done) =>
+      onProgress?.({ step: 'prove', done, total: written.length }),
+    )
+  }
+
+  /** The newest entry of each entity, sorted: the recent chain, and over it what is loaded. */
+  async *#edits(sorted: AsyncIterable<SortRecord[]>): AsyncGenerator<Run> {
+    const builder = new RunBuilder()
+    const { content } = this.state.header
+    const chain = newestOf(this.state.chain)
+    let chainAt = 0
+    let newest: { key: string; entry: Entry } | undefined
+    const take = (key: string, entry: Entry): void => {
+      for (let one = chain[chainAt]; one !== undefined && one.key <= key; one = chain[chainAt]) {
+        if (one.key < key) builder.push(one.entry, content, one.key)
+        chainAt += 1
+      }
+      builder.push(entry, content, key)
+    }
+    for await (const batch of sorted) {
+      for (const { key, payload } of batch) {
+        const known = newest?.key === key ? newest.entry : await this.#current(key)
+        const entry = this.#accept(decodeDraft(key, payload), known)
+        if (entry === undefined) continue
+        if (newest !== undefined && newest.key !== key) take(newest.key, newest.entry)
+        newest = { key, entry }
+      }
+      await this.#writeChain(false)
+      await this.#parts.guard.keep()
+      if (builder.count >= RUN_ENTRIES) yield builder.take()
+    }
+    if (newest !== undefined) take(newest.key, newest.entry)
+    yield* restOf(chain, chainAt, builder, content)
+  }
+
+  #current(key: string): Entry | undefined | Promise<Entry | undefined> {
+    return this.state.overlay.get(key)?.entry ?? this.state.overlay.tree.get(key)
+  }
+
+  #accept(draft: Draft, known: Entry | undefined): Entry | undefined {
+    const { deletedMs } = this.state.commit.settings
+    const { status, entry } = judge(draft, known, { at: this.at, deletedMs })
+    if (status === 'already') {
+      this.already += 1
+      return undefined
+    }
+    this.appended += 1
+    this.#waiting.push(entry)
+    return entry
+  }
+
+  /** Stages as many chain blocks as are full; at the end also the last one. */
+  async #writeChain(all: boolean): Promise<void> {
+    while (this.#waiting.length > BLOCK_ENTRIES || (all && this.#waiting.length > 0)) {
+      const count = entriesThatFit(this.#waiting, 0)
+      const entries = this.#waiting.splice(0, count)
+      for (const { cid, bytes, block } of chainBlocks(this.#chainEnd, this.#recent, entries, this.at)) {
+        await this.#parts.staging.put([{ cid, bytes, hold: 'self' }], { signal: this.#parts.options.signal })
+        this.chainCids.push(cid)
+        this.#recent = [...this.#recent.slice(-255), { cid, block: { ...block, entries: [] } }]
+        this.#chainEnd = {
+          ...this.#chainEnd,
+          head: cid,
+          next: block.first + block.entries.length,
+          nextOrdinal: block.ordinal + 1,
+        }
+      }
+    }
+  }
+}
+
+function* restOf(
+  chain: readonly OverlayEntry[],
+  from: number,
+  builder: RunBuilder,
+  content: Commit['settings']['content'],
+): Generator<Run> {
+  for (const { key, entry } of chain.slice(from)) {
+    builder.push(entry, content, key)
+    if (builder.count >= RUN_ENTRIES) yield builder.take()
+  }
+  if (builder.count > 0) yield builder.take()
+}
+
+/** Step 5. The guard has kept everybody else from committing since step 1. */
+async function commitLoad(
+  context: Context,
+  pointer: Pointer,
+  load: Load,
+  merged: MergedTree,
+  guard: Guard,
+): Promise<BulkReport> {
+  const { chainEnd, appended, already } = load
+  const from = { ...load.state, commit: chainEnd }
+  const header = headerOf(from, merged, load.at, { reason: guard.reason })
+  const snapshot = encodeSnapshot(header)
+  return pointer.move(
+    async (state) => {
+      guard.check(state.commit)
+      const { changes, blocks } = await snapshotChanges(context, state, header, snapshot)
+      return {
+        changes: {
+          ...changes,
+          head: null,
+          base: header.head,
+          recentCount: 0,
+          next: chainEnd.next,
+          chainFirst: chainEnd.next,
+          nextOrdinal: chainEnd.nextOrdinal,
+          totalCount: header.live,
+          exclusive: null,
+        },
+        blocks,
+        result: {
+          appended,
+          already,
+          snapshot: snapshot.cid,
+          seq: header.seq,
+          totalCount: header.live,
+        },
+      }
+    },
+    { fresh: true, guard: guard.token },
+  )
+}
+
+function nothingNew({ already, state: { commit } }: Load): BulkReport {
+  const { snapshot, snapshotSeq, totalCount } = commit
+  return { appended: 0, already, snapshot, seq: snapshotSeq, totalCount }
+}

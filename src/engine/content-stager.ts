@@ -1,0 +1,54 @@
+/**
+ * Contents on their way into the store: encoded, and staged so that they are held until the entries
+ * that link to them are committed.
+ */
+import { encodeFile, encodeJson, encodeRaw, fitsOneBlock } from '../content/encode.ts'
+import type { Block, CidBytes } from '../model/cid.ts'
+import type { Staging } from '../store/backend.ts'
+
+export function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
+  return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
+}
+
+/** The block of a value that fits one; undefined for bytes that need a file. */
+export function encodeSmall(value: unknown): Block | undefined {
+  if (isByteStream(value)) return undefined
+  if (!(value instanceof Uint8Array)) return encodeJson(value)
+  return fitsOneBlock(value) ? encodeRaw(value) : undefined
+}
+
+export class ContentStager {
+  readonly #open: () => Promise<Staging>
+  readonly #signal: AbortSignal | undefined
+  #staging: Promise<Staging> | undefined
+
+  /** `open` is called when there is something to stage. */
+  constructor(open: () => Promise<Staging>, signal?: AbortSignal) {
+    this.#open = open
+    this.#signal = signal
+  }
+
+  async put(value: unknown): Promise<CidBytes> {
+    const block = encodeSmall(value)
+    if (block === undefined) return this.putFile(value as Uint8Array | AsyncIterable<Uint8Array>)
+    await this.#stage(block)
+    return block.cid
+  }
+
+  putFile(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<CidBytes> {
+    return encodeFile(bytes, (block) => this.#stage(block))
+  }
+
+  async #stage(block: Block): Promise<void> {
+    this.#staging ??= this.#open()
+    await (await this.#staging).put([{ ...block, hold: 'staged' }], { signal: this.#signal })
+  }
+
+  async flush(): Promise<void> {
+    await (await this.#staging)?.flush({ signal: this.#signal })
+  }
+
+  async end(): Promise<void> {
+    await (await this.#staging)?.end('dropped')
+  }
+}

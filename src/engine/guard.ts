@@ -1,0 +1,76 @@
+/**
+ * Guard: a reservation in the index pointer that keeps other writers out while a bulk load runs. It is
+ * renewed by commits of its own, and void by itself soon after its owner died.
+ */
+import { CairnError } from '../errors.ts'
+import type { Commit } from '../model/commit.ts'
+import type { Context } from './context.ts'
+import type { Pointer } from './pointer.ts'
+
+const LASTS_MS = 120_000
+const RENEW_MS = 30_000
+
+export class Guard {
+  readonly token: string
+  readonly reason: string
+  readonly #context: Context
+  readonly #pointer: Pointer
+  #renewAt = 0
+
+  private constructor(context: Context, pointer: Pointer, reason: string) {
+    this.#context = context
+    this.#pointer = pointer
+    this.reason = reason
+    this.token = Buffer.from(context.randomBytes(8)).toString('hex')
+  }
+
+  /** Reserves the dataset; `busy` when someone else has. */
+  static async take(context: Context, pointer: Pointer, reason: string): Promise<Guard> {
+    const guard = new Guard(context, pointer, reason)
+    await guard.#write('reserve')
+    return guard
+  }
+
+  /** Renews the guard when it is time; call it often. */
+  async keep(): Promise<void> {
+    if (this.#context.now() >= this.#renewAt) await this.#write('reserve again')
+  }
+
+  async #write(reason: string): Promise<void> {
+    const now = this.#context.now()
+    this.#renewAt = now + RENEW_MS
+    const first = reason === 'reserve'
+    await this.#pointer.move(
+      async ({ commit }) => {
+        if (!first) this.check(commit)
+        const exclusive = { owner: this.token, reason: this.reason, until: now + LASTS_MS }
+        return { changes: { reason, exclusive }, blocks: [], appended: [], result: undefined }
+      },
+      { fresh: true, guard: this.token },
+    )
+  }
+
+  /** The guard must not have been void: someone else may have written meanwhile. */
+  check({ exclusive, dataset }: Commit): void {
+    if (exclusive?.owner === this.token) return
+    throw new CairnError('conflict', `The reservation of "${dataset}" was lost: this process was too slow.`, {
+      hint: 'Nothing was changed. Try again when the machine is less busy.',
+    })
+  }
+
+  /** Gives the dataset free again after a failure. */
+  async lift(): Promise<void> {
+    try {
+      await this.#pointer.move(
+        async ({ commit }) => {
+          if (commit.exclusive?.owner !== this.token) return { stay: undefined }
+          return { changes: { reason: 'lift', exclusive: null }, blocks: [], appended: [], result: undefined }
+        },
+        { fresh: true, guard: this.token },
+      )
+    } catch (error) {
+      // It is void by itself soon; the failure that led here is what the caller needs to see.
+      this.#context.log.error('guard.lift_failed', { error: String(error) })
+    }
+  }
+}
