@@ -20,6 +20,8 @@ export interface WalkOptions {
   readonly dataset: string
   /** Below this position a missing block is the end of history; at or above it, damage. */
   readonly floor: number
+  /** The position of what follows the head, where that is known. */
+  readonly next?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -35,7 +37,8 @@ export async function* walkBack(store: BlockReader, options: WalkOptions): Async
     throwIfAborted(signal)
     const bytes = ahead.get(cidKey(cid)) ?? (await readOne(store, cid, signal))
     if (bytes === undefined) {
-      if (newer !== undefined && newer.first <= floor) return
+      const follows = newer?.first ?? options.next
+      if (follows !== undefined && follows <= floor) return
       throw missingBlock(cid, 'the chain block')
     }
     const block = decodeChainBlock(bytes)

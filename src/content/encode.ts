@@ -10,7 +10,7 @@ import { CairnError } from '../errors.ts'
 import { cborBlock, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
 import { MAX_BLOCK_BYTES } from '../model/node.ts'
 
-/** A value as JSON programs hold it, or bytes. Links are CID objects. */
+/** A JSON value (links are CID objects), bytes, or a stream of bytes. */
 export type ContentValue = unknown
 
 export function encodeJson(value: ContentValue): Block {

@@ -8,7 +8,7 @@
  * commit lost a race, the whole group is judged and encoded again from the newer state.
  */
 import { setImmediate as turn } from 'node:timers/promises'
-import { CairnError, isCairnError, throwIfAborted, toCairnError } from '../errors.ts'
+import { CairnError, throwIfAborted, toCairnError, type ErrorCode } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { BACK_EVERY, encodeChainBlock, entriesThatFit, type ChainBlock } from '../model/chain-block.ts'
 import { cborBlock, type Block, type CidBytes } from '../model/cid.ts'
@@ -42,6 +42,15 @@ interface Waiting extends Batch {
 
 /** Content blocks of one commit stay below this; the rest of the queue waits for the next one. */
 const MAX_GROUP_CONTENT = 8 << 20
+
+/** Errors that are a member's, not the group's; with all of them nothing was committed. */
+const CONCERNS_ONE: ReadonlySet<ErrorCode> = new Set([
+  'content_missing',
+  'block_missing',
+  'block_mismatch',
+  'invalid_block',
+  'chain_full',
+])
 
 /** The entries of a group that were accepted, and what each batch is told. */
 interface Accepted {
@@ -87,14 +96,14 @@ export class Appender {
     while (this.#queue.length > 0) {
       // Whose appends were just acknowledged may have the next ones ready: one turn gathers them.
       await turn()
-      const group = await this.#nextGroup()
+      const group = this.#nextGroup()
       if (group.length > 0) await this.#commitGroup(group)
     }
     this.#running = false
   }
 
-  /** As many waiting batches as the chain has room for; makes room when the first does not fit. */
-  async #nextGroup(): Promise<Waiting[]> {
+  /** As many waiting batches as the chain has room for; the first one alone when it does not fit. */
+  #nextGroup(): Waiting[] {
     const { commit } = this.#pointer.seen
     const limit = commit.settings.chainLimit
     let room = limit - commit.recentCount
@@ -104,7 +113,8 @@ export class Appender {
       first.reject(tooMany(first.drafts.length, limit))
       return []
     }
-    if (first !== undefined && first.drafts.length > room) return this.#afterMakingRoom()
+    // Alone: if the chain is full, and nothing makes room, that is said to this one only.
+    if (first !== undefined && first.drafts.length > room) return this.#queue.splice(0, 1)
     const group: Waiting[] = []
     let content = 0
     for (const waiting of this.#queue) {
@@ -118,16 +128,6 @@ export class Appender {
     return group
   }
 
-  async #afterMakingRoom(): Promise<Waiting[]> {
-    try {
-      await this.#makeRoom()
-    } catch (error) {
-      const refused = toCairnError(error)
-      for (const waiting of this.#queue.splice(0)) waiting.reject(refused)
-    }
-    return []
-  }
-
   async #commitGroup(all: readonly Waiting[]): Promise<void> {
     const group = all.filter((waiting) => !rejectedIfAborted(waiting))
     if (group.length === 0) return
@@ -139,9 +139,9 @@ export class Appender {
     }
   }
 
-  /** Content that vanished concerns one member: the others are committed without it. */
+  /** Content that vanished, or a damaged leaf, concerns some members: the others are committed. */
   async #failGroup(group: readonly Waiting[], error: CairnError): Promise<void> {
-    if (group.length > 1 && isCairnError(error, 'content_missing')) {
+    if (group.length > 1 && CONCERNS_ONE.has(error.code)) {
       for (const waiting of group) await this.#commitGroup([waiting])
       return
     }

@@ -16,8 +16,9 @@ import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, printCid, type Block, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import type { ContentMode } from '../model/entry.ts'
-import type { IpldMap } from '../model/ipld.ts'
+import { encodeIpld, type IpldMap } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
+import { MAX_BLOCK_BYTES } from '../model/node.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
 import { encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import type { HeldBlock } from '../store/backend.ts'
@@ -91,14 +92,18 @@ export async function buildSnapshot(
     })
     return report(from, header, committed, merged, stager)
   } finally {
-    await staging.end(outcome)
+    // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
+    await staging.end(outcome).catch((error: unknown) => {
+      context.log.error('staging.end_failed', { dataset: pointer.dataset, outcome, error: String(error) })
+    })
   }
 }
 
 function isUpToDate({ commit, header, overlay }: State, at: number, options: BuildOptions): boolean {
   const { exp } = overlay.tree.root
+  // The canonical encoding: the order of keys says nothing.
   const sameMeta =
-    options.meta === undefined || JSON.stringify(options.meta) === JSON.stringify(header.meta)
+    options.meta === undefined || bytesEqual(encodeIpld(options.meta), encodeIpld(header.meta))
   const sameTags = options.tags === undefined || options.tags.every((tag) => header.tags.includes(tag))
   return commit.recentCount === 0 && (exp === null || exp > at) && sameMeta && sameTags
 }
@@ -217,9 +222,9 @@ export async function snapshotChanges(
   const { commit } = state
   const page = decodeKeptPage(await readProvedBlock(context.backend, commit.kept, 'the kept list'))
   const { seq, ts, entries, live, reason, tags } = header
-  const kept = encodeKeptPage(
-    keep({ page, cid: commit.kept }, { cid: snapshot.cid, seq, ts, entries, live, reason, tags }),
-  )
+  const one = { cid: snapshot.cid, seq, ts, entries, live, reason, tags }
+  let kept = encodeKeptPage(keep({ page, cid: commit.kept }, one))
+  if (kept.bytes.length > MAX_BLOCK_BYTES) kept = encodeKeptPage({ older: commit.kept, snapshots: [one] })
   return {
     changes: {
       reason,

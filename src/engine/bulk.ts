@@ -124,7 +124,7 @@ class TipCheck {
   readonly #context: Context
   readonly #linked: boolean
   readonly #signal: AbortSignal | undefined
-  #tips: CidBytes[] = []
+  readonly #tips: CidBytes[] = []
 
   constructor(context: Context, { settings }: Commit, { signal }: BulkOptions) {
     this.#context = context
@@ -167,7 +167,7 @@ class Load {
   readonly #parts: Parts
   /** A commit as the next chain block sees it. */
   #chainEnd: Commit
-  #waiting: Entry[] = []
+  readonly #waiting: Entry[] = []
   #recent: LoadedBlock[] = []
   readonly chainCids: CidBytes[] = []
   readonly #nodes: NodeStager

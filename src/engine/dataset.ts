@@ -2,7 +2,7 @@
  * Dataset: what a program does with one named set of entities. Each method is a short path into one
  * file of this folder; the order of steps and the reasons are there.
  */
-import { CairnError } from '../errors.ts'
+import { CairnError, isCairnError } from '../errors.ts'
 import type { ContentValue } from '../content/encode.ts'
 import { readContent, type Content } from '../content/read.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
@@ -75,7 +75,7 @@ export class Dataset {
   /** Stores a JSON value or bytes and makes it the entity's next version. */
   async put(
     pi: string,
-    value: ContentValue | Uint8Array | AsyncIterable<Uint8Array>,
+    value: ContentValue,
     options: PutOptions = {},
   ): Promise<PutResult> {
     const [result] = await this.putBatch([{ pi, value, ...options }], options)
@@ -85,7 +85,7 @@ export class Dataset {
 
   /** Stores contents and makes them the entities' next versions, all or none of them. */
   async putBatch(
-    puts: readonly (PutOptions & { readonly pi: string; readonly value: unknown })[],
+    puts: readonly (PutOptions & { readonly pi: string; readonly value: ContentValue })[],
     options: AppendOptions = {},
   ): Promise<PutResult[]> {
     const content: Block[] = []
@@ -202,13 +202,22 @@ export class Dataset {
 
   async #makeRoom(): Promise<void> {
     if (this.#autoBuild) {
-      await this.build({ reason: 'chain limit' })
+      await this.#buildForRoom()
       return
     }
     const { recentCount, settings } = (await this.#pointer.current()).commit
     throw new CairnError('chain_full', `The recent chain is full: ${recentCount} of ${settings.chainLimit} entries.`, {
       hint: 'Build a snapshot (`cairn build-snapshot`), then try again.',
     })
+  }
+
+  /** A build is dropped when another process has built first, which has made room all the same. */
+  async #buildForRoom(): Promise<void> {
+    try {
+      await this.build({ reason: 'chain limit' })
+    } catch (error) {
+      if (!isCairnError(error, 'conflict')) throw error
+    }
   }
 
   /** The kept snapshots, newest first. */

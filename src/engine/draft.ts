@@ -8,7 +8,7 @@
  *
  * What has expired counts as absent. An expiry that was defaulted is not compared.
  */
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { bytesEqual, cidParts, parseCid, printCid, type CidBytes } from '../model/cid.ts'
 import { idOfKey, parseId } from '../model/entity-id.ts'
@@ -45,7 +45,12 @@ export interface Draft {
 
 export function parseCidLike(cid: CidLike): CidBytes {
   if (typeof cid === 'string') return parseCid(cid)
-  const bytes = cid instanceof Uint8Array ? cid : cid.bytes
+  const bytes: unknown = cid instanceof Uint8Array ? cid : (cid as { bytes?: unknown } | undefined)?.bytes
+  if (!(bytes instanceof Uint8Array)) {
+    throw new CairnError('invalid_entry', 'A tip was refused: it is not a CID.', {
+      hint: 'Give a CID as text, as bytes or as an object; null deletes the entity.',
+    })
+  }
   cidParts(bytes)
   return new Uint8Array(bytes)
 }
@@ -97,7 +102,7 @@ export function judge(draft: Draft, newest: Entry | undefined, rules: JudgeRules
 }
 
 function defaultExp(draft: Draft, { at, deletedMs }: JudgeRules): number | null {
-  return draft.tip === null ? at + deletedMs : null
+  return draft.tip === null ? Math.min(at + deletedMs, Number.MAX_SAFE_INTEGER) : null
 }
 
 function expects(draft: Draft): boolean {

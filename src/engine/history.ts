@@ -24,6 +24,7 @@ export async function* historyOf(
     base: null,
     dataset: commit.identity,
     floor: commit.floor,
+    next: commit.chainFirst,
     signal,
   }
   for await (const { block } of walkBack(context.backend, older)) yield* entriesOf(pi, block)

@@ -40,7 +40,7 @@ export async function listPage(
 ): Promise<Page> {
   const limit = checkedLimit(options.limit)
   const descending = options.order !== 'asc'
-  const range = await startOf(view, rangeOf(options), descending, dataset.identity, options)
+  const range = await startOf(view, rangeOf(options), descending, dataset, options)
   // One more than asked for tells whether there is more.
   const found = range === undefined ? [] : await take(view, range, descending, limit + 1, options.signal)
   const hasMore = found.length > limit
@@ -94,7 +94,7 @@ async function startOf(
   view: View,
   range: KeyRange,
   descending: boolean,
-  identity: string,
+  { identity, totalCount }: { readonly identity: string; readonly totalCount: number },
   { cursor, offset = 0 }: ListOptions,
 ): Promise<KeyRange | undefined> {
   if (!Number.isSafeInteger(offset) || offset < 0) {
@@ -109,7 +109,19 @@ async function startOf(
     return behind(range, parseCursor(cursor, identity, descending).after, descending)
   }
   if (offset === 0) return range
+  await checkTotal(view, totalCount)
   return skip(view, range, descending, offset)
+}
+
+/** Where entities are counted anyway, the commit's count is held to it (promise 7). */
+async function checkTotal(view: View, totalCount: number): Promise<void> {
+  const counted = await view.liveCount()
+  if (counted === totalCount) return
+  throw new CairnError(
+    'pointer_damaged',
+    `The index pointer counts ${totalCount} entities, snapshot and chain hold ${counted}.`,
+    { hint: 'Build a snapshot, which counts anew; then find out what wrote the commit.' },
+  )
 }
 
 function behind({ from, to }: KeyRange, key: string, descending: boolean): KeyRange {

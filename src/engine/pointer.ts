@@ -11,7 +11,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
-import type { Block } from '../model/cid.ts'
+import { bytesEqual, type Block } from '../model/cid.ts'
 import { decodeCommit, encodeCommit, type Commit, type EncodedCommit } from '../model/commit.ts'
 import type { CommitOutcome, CommitRequest, HeldBlock } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
@@ -82,7 +82,10 @@ export class Pointer {
     const newer = await this.#context.backend.newest(this.dataset, known.number, { signal })
     if (newer === undefined) return this.#state
     const stored = checkedCommit(this.dataset, newer.number, newer.bytes)
-    if (stored.commit.identity !== known.identity) throw storeChanged(this.dataset)
+    const forked =
+      stored.commit.number === known.number + 1 &&
+      (stored.commit.prev === null || !bytesEqual(stored.commit.prev, this.#state.stored.cid))
+    if (stored.commit.identity !== known.identity || forked) throw storeChanged(this.dataset)
     const prepared = await prepareState(this.#context, stored, this.#state, signal)
     // Meanwhile a commit of this process may have been adopted.
     if (prepared.state.commit.number > this.#state.commit.number) this.#state = completeState(prepared)
@@ -157,10 +160,26 @@ export class Pointer {
 }
 
 export function checkedCommit(dataset: string, number: number, bytes: Uint8Array): EncodedCommit {
-  const stored = decodeCommit(bytes)
+  const stored = decodeNamed(dataset, number, bytes)
   if (stored.commit.number === number && stored.commit.dataset === dataset) return stored
-  throw new CairnError('pointer_damaged', `Commit ${number} of "${dataset}" is another one's.`, {
+  throw damagedCommit(dataset, number, "it is another one's")
+}
+
+function decodeNamed(dataset: string, number: number, bytes: Uint8Array): EncodedCommit {
+  try {
+    return decodeCommit(bytes)
+  } catch (error) {
+    if (isCairnError(error, 'format_unsupported')) throw error
+    throw damagedCommit(dataset, number, error instanceof Error ? error.message : 'unreadable', error)
+  }
+}
+
+function damagedCommit(dataset: string, number: number, why: string, cause?: unknown): CairnError {
+  return new CairnError('pointer_damaged', `Commit ${number} of "${dataset}" is damaged: ${why.replace(/\.$/, '')}.`, {
     hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+    dataset,
+    number,
+    cause,
   })
 }
 
@@ -176,9 +195,19 @@ export async function commitSurely(context: Context, request: CommitRequest): Pr
     try {
       return await context.backend.commit(request)
     } catch (error) {
-      if (!isCairnError(error, 'commit_unknown') || attempt > UNKNOWN_RETRIES) throw error
+      const unknown = isCairnError(error, 'commit_unknown')
+      // An earlier try may have taken effect, so no other error of a later one says that none did.
+      if (!unknown && attempt > 1) throw outcomeUnknown(request, error)
+      if (!unknown || attempt > UNKNOWN_RETRIES) throw error
       context.log.info('commit.unknown', { dataset: request.dataset, number: request.number, attempt })
       await delay(UNKNOWN_DELAY_MS * attempt)
     }
   }
+}
+
+function outcomeUnknown({ dataset, number }: CommitRequest, cause: unknown): CairnError {
+  return new CairnError('commit_unknown', `Whether commit ${number} of "${dataset}" took effect is not known.`, {
+    hint: 'Look at the newest state before trying again; a retry with versions is safe.',
+    cause,
+  })
 }

@@ -6,9 +6,9 @@
  * appended again on top of it, at new positions.
  */
 import { Overlay } from '../chain/overlay.ts'
-import type { LoadedBlock } from '../chain/walk.ts'
+import { walkBack, type LoadedBlock } from '../chain/walk.ts'
 import { CairnError } from '../errors.ts'
-import type { CidBytes } from '../model/cid.ts'
+import { cidKey, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
@@ -50,7 +50,7 @@ export async function rollback(
   return pointer.move(
     async (state) => {
       const past = await pastOf(context, state, target, signal)
-      const kept = keepChain ? entriesNotIn(state, past) : []
+      const kept = keepChain ? await entriesNotIn(context, state, past, signal) : []
       return planRollback(context, state, past, kept)
     },
     { signal, fresh: true },
@@ -63,7 +63,6 @@ interface Past {
     Commit,
     'snapshot' | 'snapshotSeq' | 'snapshotTs' | 'snapshotCount' | 'head' | 'base' | 'recentCount'
   >
-  readonly next: number
   readonly chain: readonly LoadedBlock[]
   readonly overlay: Overlay
 }
@@ -93,7 +92,7 @@ async function pastCommit(
   const stored = await readCommit(context, state.commit, number, signal)
   const past = completeState(await prepareState(context, stored, undefined, signal))
   const { commit, chain, overlay } = past
-  return { fields: commit, next: commit.next, chain, overlay }
+  return { fields: commit, chain, overlay }
 }
 
 async function pastSnapshot(
@@ -114,14 +113,36 @@ async function pastSnapshot(
     recentCount: 0,
   }
   const overlay = new Overlay(await openTree(context, header, signal))
-  return { fields, next: header.upto, chain: [], overlay }
+  return { fields, chain: [], overlay }
 }
 
-/** The recent entries that came after everything the past state knows. */
-function entriesNotIn({ chain }: State, past: Past): Entry[] {
-  return overlayEntries(chain)
-    .filter(({ position }) => position >= past.next)
-    .map(({ entry }) => entry)
+/**
+ * The recent entries that the past state's log does not hold. Walking that log back, the first block
+ * that the recent chain has, too, is the newest they share; positions alone do not tell, since a
+ * rollback to before an earlier rollback leads to another branch of the log.
+ */
+async function entriesNotIn(
+  context: Context,
+  { commit, chain }: State,
+  past: Past,
+  signal: AbortSignal | undefined,
+): Promise<Entry[]> {
+  const places = new Map(chain.map(({ cid }, index) => [cidKey(cid), index]))
+  const log = {
+    head: past.fields.head ?? past.fields.base,
+    base: commit.base,
+    dataset: commit.identity,
+    floor: commit.floor,
+    signal,
+  }
+  let shared = -1
+  if (chain.length > 0) {
+    for await (const { cid, block } of walkBack(context.backend, log)) {
+      shared = places.get(cidKey(cid)) ?? -1
+      if (shared >= 0 || block.first < commit.chainFirst) break
+    }
+  }
+  return overlayEntries(chain.slice(shared + 1)).map(({ entry }) => entry)
 }
 
 async function planRollback(

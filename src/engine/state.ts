@@ -16,6 +16,8 @@ import { readProvedBlock } from '../store/proved.ts'
 import { Tree } from '../tree/tree.ts'
 import type { Context } from './context.ts'
 
+const DAMAGED_HINT = 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.'
+
 export interface State {
   readonly stored: EncodedCommit
   readonly commit: Commit
@@ -41,6 +43,7 @@ export async function prepareState(
   const sameSnapshot = before !== undefined && bytesEqual(before.commit.snapshot, commit.snapshot)
   const header = sameSnapshot ? before.header : await readHeader(context, commit, signal)
   const chain = await loadChain(context, commit, before, signal)
+  checkSnapshot(commit, header)
   checkChain(commit, chain)
   if (sameSnapshot && extendsChain(before.chain, chain)) {
     const state = { stored, commit, header, chain, overlay: before.overlay }
@@ -78,7 +81,11 @@ export async function readHeader(
 
 export async function openTree(context: Context, header: SnapshotHeader, signal?: AbortSignal): Promise<Tree> {
   const tree = await Tree.open(context.nodes, header.root, signal)
-  if (tree.root.count === header.entries && tree.root.live === header.live) return tree
+  const { node } = await context.nodes.readRoot(header.root, signal)
+  // Leaves are counted where that takes no further reads.
+  const chunks = node.level === 0 ? 1 : node.level === 1 ? node.count : header.chunkCount
+  const { count, live } = tree.root
+  if (count === header.entries && live === header.live && chunks === header.chunkCount) return tree
   throw new CairnError('invalid_block', `The snapshot ${header.seq} counts other entries than its tree holds.`, {
     hint: 'The snapshot was not written by Cairn; restore the dataset from a CAR.',
     cid: printCid(header.root),
@@ -137,6 +144,25 @@ function extendsChain(old: readonly LoadedBlock[], chain: readonly LoadedBlock[]
   )
 }
 
+/** What the commit says of its snapshot must be what the header says (promise 7). */
+function checkSnapshot({ settings, ...commit }: Commit, header: SnapshotHeader): void {
+  const change = Math.abs(commit.totalCount - header.live)
+  const agrees =
+    commit.snapshotSeq === header.seq &&
+    commit.snapshotTs === header.ts &&
+    commit.snapshotCount === header.live &&
+    settings.chunkSize === header.chunkSize &&
+    settings.content === header.content &&
+    header.upto <= commit.next &&
+    change <= commit.recentCount
+  if (agrees) return
+  throw new CairnError(
+    'pointer_damaged',
+    `The index pointer does not agree with its snapshot ${header.seq} of ${header.live} entities.`,
+    { hint: DAMAGED_HINT, expected: header.live, actual: commit.snapshotCount, total_count: commit.totalCount },
+  )
+}
+
 /** What the commit says of its chain must be what the chain is (promise 7). */
 function checkChain(commit: Commit, chain: readonly LoadedBlock[]): void {
   let count = 0
@@ -146,6 +172,6 @@ function checkChain(commit: Commit, chain: readonly LoadedBlock[]): void {
   throw new CairnError(
     'pointer_damaged',
     `The index pointer counts ${commit.recentCount} recent entries from position ${commit.chainFirst} on, the chain holds ${count} from ${first} on.`,
-    { hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.' },
+    { hint: DAMAGED_HINT },
   )
 }

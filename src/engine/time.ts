@@ -17,6 +17,9 @@ export interface At {
   readonly time?: number | undefined
 }
 
+/** The last moment that a Date can be. */
+const LAST_TIME = 8_640_000_000_000_000
+
 /** What a reader of the past needs: an overlay, and the moment by which expiry is judged. */
 export interface PastState {
   readonly commit: Commit
@@ -35,6 +38,11 @@ export async function stateAt(
   if ([snapshot, commit, time].filter((one) => one !== undefined).length !== 1) {
     throw new CairnError('usage', 'A moment is one snapshot, one commit or one time.', {
       hint: 'Give just one of snapshot, commit and time.',
+    })
+  }
+  if (time !== undefined && !(Math.abs(time) <= LAST_TIME)) {
+    throw new CairnError('usage', `A time of ${time} is not possible.`, {
+      hint: 'Use milliseconds since 1970.',
     })
   }
   if (snapshot !== undefined) return snapshotState(context, now.commit, snapshot, signal)

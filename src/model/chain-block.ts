@@ -35,7 +35,8 @@ export interface ChainBlock {
 
 export function encodeChainBlock(block: ChainBlock, content: ContentMode): Buffer {
   const keys = block.entries.map((entry) => keyOf(entry.pi))
-  let room = HEAD_ROOM + block.dataset.length + block.back.length * CID_ROOM
+  const dataset = keyOf(block.dataset)
+  let room = HEAD_ROOM + dataset.length + block.back.length * CID_ROOM
   for (const key of keys) room += ENTRY_OVERHEAD + key.length
   const to = Buffer.allocUnsafe(room)
   let at = 0
@@ -48,7 +49,7 @@ export function encodeChainBlock(block: ChainBlock, content: ContentMode): Buffe
   else at = writeBytes(to, at, block.prev)
   at = writeUint(to, writeKey(to, at, 'first'), block.first)
   at = writeKey(to, writeKey(to, at, 'schema'), CHAIN_SCHEMA)
-  at = writeKey(to, writeKey(to, at, 'dataset'), block.dataset)
+  at = writeKey(to, writeKey(to, at, 'dataset'), dataset)
   at = writeArrayHead(to, writeKey(to, at, 'entries'), block.entries.length)
   for (const [i, entry] of block.entries.entries()) at = writeEntry(to, at, entry, content, keys[i])
   at = writeUint(to, writeKey(to, at, 'ordinal'), block.ordinal)

@@ -8,8 +8,9 @@
  * For all calls: they may overlap freely, from several processes on one store; none holds a
  * resource of the store (a read transaction, a lock, a socket) after it settled; bytes that come back
  * belong to the caller, bytes that are handed in are not changed by the caller until the call settled;
- * a `signal` that aborts makes the call reject with `aborted`, and a deadline of the backend's own
- * with `backend_timeout`. An unreachable store is `backend_unavailable`, never "missing".
+ * a `signal` that aborts makes a call reject with `aborted` unless it has taken effect, whose outcome
+ * is then the answer. A deadline of the backend's own is `backend_timeout`, and means for a write that
+ * it did not and will not take effect. An unreachable store is `backend_unavailable`, never "missing".
  */
 import type { Block, CidBytes } from '../model/cid.ts'
 
@@ -49,11 +50,15 @@ export type CommitOutcome = 'committed' | 'conflict'
 
 /** Blocks written ahead of the commit that will name them: a build's nodes, a large content. */
 export interface Staging {
-  /** May buffer. Blocks are readable and durable after `flush`. */
+  /**
+   * May buffer: what is handed over is not changed by the caller before the next `flush` has settled.
+   * Blocks are readable and durable after that. A write that failed fails every later call, too.
+   */
   put(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void>
   flush(options?: CallOptions): Promise<void>
   /**
-   * Ends the staging, once, whatever happened. `committed`: a commit names the blocks now.
+   * Ends the staging, once, whatever happened; what was not flushed is forgotten, and further calls
+   * reject with `closed`. `committed`: a commit names the blocks now.
    * `dropped`: none does, a later sweep may free them. Neither deletes a block here and now: the
    * outcome of the commit may be other than its writer believes.
    */

@@ -29,7 +29,7 @@ export class ExternalSort {
   readonly #memoryBytes: number
   readonly #tempDir: string
   #folder: string | undefined
-  #files: FileHandle[] = []
+  readonly #files: FileHandle[] = []
   #records: SortRecord[] = []
   #bytes = 0
 

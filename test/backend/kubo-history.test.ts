@@ -90,14 +90,13 @@ test('another client reads the blocks of a commit, and finds them pinned', async
 })
 
 test('`newest` takes one call where nothing is new, and crosses into the next directory', async () => {
+  const made = await commitChain(await open(node.url), 260)
+  // One that has committed nothing: nothing goes on in its background.
   const [backend, proxy] = await openThrough(node.url, () => 'pass')
-  const made = await commitChain(backend, 260)
   expect(await backend.newest('main', 259)).toBeUndefined()
   proxy.seen.length = 0
   expect(await backend.newest('main', 259)).toBeUndefined()
-  expect(proxy.seen.filter((call) => !call.includes('index-pointer'))).toEqual([
-    'files/ls /cairn/datasets/main/00000001',
-  ])
+  expect(proxy.seen).toEqual(['files/ls /cairn/datasets/main/00000001'])
   for (const than of [254, 255, 256]) {
     expect(await backend.newest('main', than)).toEqual({ number: 259, bytes: made[259]?.bytes })
   }

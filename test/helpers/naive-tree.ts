@@ -53,7 +53,7 @@ const MAX_WEIGHT = 1_040_000
 export function naiveEnds(ids: readonly string[], level: number, chunkSize: number): number[] {
   const sizes = ids.map((id) => hashed(id, level))
   const ends: number[] = []
-  for (let start = 0; start < ids.length; ) {
+  for (let start = 0; start < ids.length;) {
     const end = naiveEnd(sizes, start, level, chunkSize)
     ends.push(end)
     start = end + 1
@@ -61,7 +61,12 @@ export function naiveEnds(ids: readonly string[], level: number, chunkSize: numb
   return ends
 }
 
-function naiveEnd(sizes: readonly Hashed[], start: number, level: number, chunkSize: number): number {
+function naiveEnd(
+  sizes: readonly Hashed[],
+  start: number,
+  level: number,
+  chunkSize: number,
+): number {
   const overhead = level === 0 ? 76 : 100
   const window: number[] = []
   let weight = 0
@@ -117,12 +122,21 @@ export class NaiveBuilder {
       const leaf = this.#leaf([])
       return { root: leaf, levels: [[leaf]] }
     }
-    let nodes = cut(entries, naiveEnds(entries.map((one) => one.pi), 0, this.#chunkSize)).map((part) =>
-      this.#remembered(part),
-    )
+    let nodes = cut(
+      entries,
+      naiveEnds(
+        entries.map((one) => one.pi),
+        0,
+        this.#chunkSize,
+      ),
+    ).map((part) => this.#remembered(part))
     const levels = [nodes]
     for (let level = 1; nodes.length > 1; level++) {
-      const ends = naiveEnds(nodes.map((node) => node.last), level, this.#chunkSize)
+      const ends = naiveEnds(
+        nodes.map((node) => node.last),
+        level,
+        this.#chunkSize,
+      )
       nodes = cut(nodes, ends).map((part) => branch(part, level))
       levels.push(nodes)
     }
@@ -173,11 +187,19 @@ export class NaiveBuilder {
 
 function branch(children: readonly NaiveNode[], level: number): NaiveNode {
   const block = dagCbor.encode({
-    children: children.map(({ last, count, live, bytes, exp, cid }) => [last, count, live, bytes, exp, cid]),
+    children: children.map(({ last, count, live, bytes, exp, cid }) => [
+      last,
+      count,
+      live,
+      bytes,
+      exp,
+      cid,
+    ]),
     level,
     schema: 'cairn/node@v1',
   })
-  const sum = (of: (node: NaiveNode) => number): number => children.reduce((all, one) => all + of(one), 0)
+  const sum = (of: (node: NaiveNode) => number): number =>
+    children.reduce((all, one) => all + of(one), 0)
   return {
     level,
     last: children.at(-1)?.last ?? '',

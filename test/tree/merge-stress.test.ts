@@ -18,6 +18,9 @@ const firstSeed = Number(process.env['CAIRN_STRESS_SEED'] ?? '1')
 const isLow = (id: string, chunkSize: number, level = 0): boolean =>
   naiveHash(Buffer.from(id), level) * chunkSize < 2 ** 34
 
+/** In which 64th of the range the hash falls. */
+const band = (id: string): number => Math.floor(naiveHash(Buffer.from(id), 0) / 2 ** 26)
+
 /** Where an id comes from; `n` grows with the order of ids, more or less. */
 type Ids = (n: number) => string
 
@@ -33,13 +36,24 @@ function chooseIds(random: Random, chunkSize: number): { name: string; id: Ids }
     { name: 'counted', id: padded },
     { name: 'scattered', id: (n) => naiveHash(Buffer.from(padded(n)), 99).toString(36) },
     { name: 'never low', id: suffixed((id) => !isLow(id, chunkSize)) },
-    { name: 'never low on any level', id: suffixed((id) => [0, 1, 2].every((level) => !isLow(id, chunkSize, level))) },
+    {
+      name: 'never low on any level',
+      id: suffixed((id) => [0, 1, 2].every((level) => !isLow(id, chunkSize, level))),
+    },
     { name: 'always low', id: suffixed((id) => isLow(id, chunkSize)) },
-    // In a run without a low hash, hashes that fall or rise make each cut the last or first possible.
-    { name: 'low now and then', id: (n) => suffixed((id) => isLow(id, chunkSize) === (n % 500 === 0))(n) },
+    {
+      name: 'low now and then',
+      id: (n) => suffixed((id) => isLow(id, chunkSize) === (n % 500 === 0))(n),
+    },
+    // Hashes that fall or rise put the lowest of a window at its end or its beginning.
+    { name: 'falling', id: (n) => suffixed((id) => band(id) === 63 - (n % 60))(n) },
+    { name: 'rising', id: (n) => suffixed((id) => band(id) === 4 + (n % 60))(n) },
     { name: 'long', id: (n) => padded(n) + 'x'.repeat(naiveHash(Buffer.from(padded(n)), 7) % 505) },
     { name: 'longest', id: (n) => padded(n).padEnd(512, '~') },
-    { name: 'not ASCII', id: (n) => `${['é', '日', '\u{1f600}', 'a', '\u{feff}', '\u{7f}'][n % 6] ?? ''}${padded(n)}` },
+    {
+      name: 'not ASCII',
+      id: (n) => `${['é', '日', '\u{1f600}', 'a', '\u{feff}', '\u{7f}'][n % 6] ?? ''}${padded(n)}`,
+    },
   ])
 }
 
@@ -64,7 +78,8 @@ class Subject {
 
   async apply(edits: readonly Entry[], runLength: number): Promise<void> {
     for (const edit of edits) this.state.set(edit.pi, edit)
-    for (const [pi, { exp }] of this.state) if (exp !== null && exp <= this.at) this.state.delete(pi)
+    for (const [pi, { exp }] of this.state)
+      if (exp !== null && exp <= this.at) this.state.delete(pi)
     const before = new Set(this.store.blocks.keys())
     const fresh = new BlockMap()
     const { store, at, chunkSize, built } = this
@@ -138,34 +153,62 @@ function put(pi: string, random: Random, at: number): Entry {
   })
 }
 
-const drop = (pi: string, at: number): Entry => entry(pi, { ver: (version += 1), tip: null, exp: at })
+const drop = (pi: string, at: number): Entry =>
+  entry(pi, { ver: (version += 1), tip: null, exp: at })
 
 /** The edits of one merge. */
-function chooseEdits(subject: Subject, ids: Ids, span: number, random: Random): { kind: string; edits: Entry[] } {
+function chooseEdits(
+  subject: Subject,
+  ids: Ids,
+  span: number,
+  random: Random,
+): { kind: string; edits: Entry[] } {
   const { at, chunkSize } = subject
   const held = subject.sorted.map(({ pi }) => pi)
   const from = random.int(0, Math.max(0, held.length - 1))
   const some = (most: number): number => random.scaled(1, Math.max(1, most))
   const newPut = (n: number): Entry => put(ids(n), random, at)
-  const counted = (count: number, first: number): Entry[] => Array.from({ length: count }, (_, i) => newPut(first + i))
+  const counted = (count: number, first: number): Entry[] =>
+    Array.from({ length: count }, (_, i) => newPut(first + i))
   const nodes = subject.tree?.root.count === 0 ? [] : (subject.tree?.levels ?? []).flat()
   const ends = nodes.map(({ last }) => last)
   const kinds: readonly [string, () => Entry[]][] = [
     ['nothing', () => []],
     ['one', () => [newPut(random.int(0, span))]],
     ['scattered puts', () => Array.from({ length: some(2000) }, () => newPut(random.int(0, span)))],
-    ['scattered drops', () => Array.from({ length: some(500) }, () => drop(held[random.int(0, held.length)] ?? 'gone', at))],
+    [
+      'scattered drops',
+      () =>
+        Array.from({ length: some(500) }, () =>
+          drop(held[random.int(0, held.length)] ?? 'gone', at),
+        ),
+    ],
     ['a range put', () => counted(some(4000), random.int(0, span))],
     ['a range dropped', () => held.slice(from, from + some(held.length)).map((pi) => drop(pi, at))],
     ['a range dropped to the end', () => held.slice(from).map((pi) => drop(pi, at))],
     ['the beginning dropped', () => held.slice(0, some(held.length)).map((pi) => drop(pi, at))],
-    ['nearly all dropped', () => held.filter(() => random.next() < 0.999).map((pi) => drop(pi, at))],
+    [
+      'nearly all dropped',
+      () => held.filter(() => random.next() < 0.999).map((pi) => drop(pi, at)),
+    ],
     ['all dropped', () => held.map((pi) => drop(pi, at))],
     ['behind the end', () => counted(some(1000), span + random.int(0, span))],
-    ['before the beginning', () => Array.from({ length: some(300) }, () => put(`!${random.int(0, 9999)}`, random, at))],
-    ['ends of nodes dropped', () => ends.filter(() => random.next() < 0.5).map((pi) => drop(pi, at))],
-    ['ends of nodes edited', () => ends.filter(() => random.next() < 0.1).map((pi) => put(pi, random, at))],
-    ['behind ends of nodes', () => ends.filter(() => random.next() < 0.1).map((pi) => put(nextId(pi), random, at))],
+    [
+      'before the beginning',
+      () => Array.from({ length: some(300) }, () => put(`!${random.int(0, 9999)}`, random, at)),
+    ],
+    [
+      'ends of nodes dropped',
+      () => ends.filter(() => random.next() < 0.5).map((pi) => drop(pi, at)),
+    ],
+    [
+      'ends of nodes edited',
+      () => ends.filter(() => random.next() < 0.1).map((pi) => put(pi, random, at)),
+    ],
+    [
+      'behind ends of nodes',
+      () => ends.filter(() => random.next() < 0.1).map((pi) => put(nextId(pi), random, at)),
+    ],
     ['low ids put', () => lowIds(held, from, chunkSize).map((pi) => put(pi, random, at))],
     ['low ids dropped', () => held.filter((pi) => isLow(pi, chunkSize)).map((pi) => drop(pi, at))],
     ['unchanged', () => held.slice(from, from + 50).flatMap((pi) => subject.state.get(pi) ?? [])],
@@ -177,7 +220,13 @@ function chooseEdits(subject: Subject, ids: Ids, span: number, random: Random): 
 
 /** An id right behind another: its last character doubled, or the next one in place of it. */
 function nextId(pi: string): string {
-  return keyOf(pi).length < 512 ? `${pi}!` : `${idOfKey(keyOf(pi).slice(0, -1).replace(/[\u0080-\u00ff]+$/, ''))}\u{7f}`
+  return keyOf(pi).length < 512
+    ? `${pi}!`
+    : `${idOfKey(
+        keyOf(pi)
+          .slice(0, -1)
+          .replace(/[\u0080-\u00ff]+$/, ''),
+      )}\u{7f}`
 }
 
 /** New ids with a low hash, in the middle of what is held. */
@@ -192,11 +241,17 @@ async function stressCase(seed: number): Promise<number> {
   const random = new Random(seed)
   const chunkSize = random.pick([64, 64, 64, 65, 77, 128, 256, 1000, 10_000])
   const { name, id } = chooseIds(random, chunkSize)
-  const size = random.scaled(1, name === 'longest' || name === 'long' ? 6000 : 30_000)
+  const size = random.scaled(
+    1,
+    ['longest', 'long', 'falling', 'rising'].includes(name) ? 6000 : 30_000,
+  )
   const subject = new Subject(chunkSize)
   const history: string[] = [`seed ${seed}: ${size} ids ${name}, chunk size ${chunkSize}`]
   try {
-    await subject.apply(Array.from({ length: size }, (_, n) => put(id(n * 2), random, 0)), random.pick([1000, 37, 5000]))
+    await subject.apply(
+      Array.from({ length: size }, (_, n) => put(id(n * 2), random, 0)),
+      random.pick([1000, 37, 5000]),
+    )
     const steps = random.int(4, 12)
     for (let step = 0; step < steps; step++) {
       subject.at += random.pick([0, 1, 20, 150])

@@ -48,11 +48,10 @@ export function createStaging(
     put: (blocks, options) =>
       inTurn(async () => {
         open()
-        for (const { cid, bytes, hold } of blocks) {
-          const copy = { cid: cid.slice(), bytes: bytes.slice(), hold }
-          if (hold === 'staged') staged.push(copy)
-          else held.push(copy)
-          size += bytes.length
+        for (const block of blocks) {
+          if (block.hold === 'staged') staged.push(block)
+          else held.push(block)
+          size += block.bytes.length
           if (size >= BATCH_BYTES) await send(options)
         }
       }, options?.signal),

@@ -50,15 +50,12 @@ export interface NewBlock {
   readonly bytes: Uint8Array
 }
 
-/** What of `blocks` needs a place in the store, as it is handed in or as `copy` makes it. */
-export function newBlocks(
-  blocks: readonly Block[],
-  copy: (bytes: Uint8Array) => Uint8Array = safeValue,
-): NewBlock[] {
+/** What of `blocks` needs a place in the store. */
+export function newBlocks(blocks: readonly Block[]): NewBlock[] {
   const fresh: NewBlock[] = []
   for (const { cid, bytes } of blocks) {
     const place = placeOf(cid)
-    if ('digest' in place) fresh.push({ digest: copy(place.digest), bytes: copy(bytes) })
+    if ('digest' in place) fresh.push({ digest: safeValue(place.digest), bytes: safeValue(bytes) })
   }
   return fresh
 }

@@ -2,7 +2,7 @@
  * Blocks written ahead of their commit, in transactions that are large enough to be fast and small
  * enough to keep nobody waiting.
  */
-import { CairnError, throwIfAborted } from '../../errors.ts'
+import { CairnError, throwIfAborted, toCairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
 import { newBlocks } from './blocks.ts'
 import type { NewBlock } from './blocks.ts'
@@ -20,11 +20,10 @@ export class LmdbStaging implements Staging {
   /** Throws once the backend is closed. */
   readonly #checkOpen: () => void
   readonly #writeBatch: (blocks: readonly NewBlock[]) => Promise<void>
-  readonly #slab = new Slab()
   #queue: NewBlock[] = []
   #buffered = 0
   #writing: Promise<void> | undefined
-  #failed: unknown
+  #failed: CairnError | undefined
   #ended = false
 
   constructor(
@@ -39,7 +38,7 @@ export class LmdbStaging implements Staging {
 
   async put(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void> {
     this.#enter(options)
-    for (const block of newBlocks(blocks, (bytes) => this.#slab.copy(bytes))) {
+    for (const block of newBlocks(blocks)) {
       this.#queue.push(block)
       this.#buffered += weightOf(block)
     }
@@ -78,7 +77,7 @@ export class LmdbStaging implements Staging {
     try {
       await this.#writeBatch(batch)
     } catch (error) {
-      this.#failed = error
+      this.#failed = toCairnError(error)
       this.#drop()
     }
   }
@@ -112,24 +111,4 @@ export class LmdbStaging implements Staging {
 
 function weightOf(block: NewBlock): number {
   return block.bytes.length + BLOCK_WEIGHT
-}
-
-const SLAB_BYTES = 2 ** 18
-const OWN_BUFFER_BYTES = 2 ** 14
-
-/** Copies small arrays into a shared buffer: one buffer each keeps the garbage collector busy. */
-class Slab {
-  #buffer = new Uint8Array(0)
-  #used = 0
-
-  copy(bytes: Uint8Array): Uint8Array {
-    if (bytes.length > OWN_BUFFER_BYTES) return new Uint8Array(bytes)
-    if (this.#used + bytes.length > this.#buffer.length) {
-      this.#buffer = new Uint8Array(SLAB_BYTES)
-      this.#used = 0
-    }
-    const copy = this.#buffer.subarray(this.#used, (this.#used += bytes.length))
-    copy.set(bytes)
-    return copy
-  }
 }

@@ -1,0 +1,79 @@
+/** What a command is, and what it is given when it runs. */
+import type { Command } from 'commander'
+import type { Config } from '../config/resolve.ts'
+import type { Cairn } from '../engine/cairn.ts'
+import type { Logger, LongOptions } from '../engine/context.ts'
+import type { Dataset } from '../engine/dataset.ts'
+import type { Options } from './options.ts'
+import type { Output } from './output.ts'
+import type { ProgressReporter } from './progress.ts'
+
+export interface CommandContext {
+  readonly config: Config
+  readonly output: Output
+  readonly progress: ProgressReporter
+  readonly log: Logger
+  readonly signal: AbortSignal
+  readonly args: readonly string[]
+  readonly options: Options
+}
+
+export interface CommandSpec {
+  /** Each a command line and what it does. */
+  readonly examples: readonly (readonly [string, string])[]
+  /** Changes something: then a reader of its output that goes away does not stop it. */
+  readonly writes?: boolean
+  /** Arguments and options. */
+  readonly define: (command: Command) => void
+  readonly run: (context: CommandContext) => Promise<void>
+}
+
+export function longOptions({ signal, progress }: CommandContext): LongOptions {
+  return { signal, onProgress: progress.update }
+}
+
+/** Opens the configured store for `use` and closes it whatever happens. */
+export async function withStore<T>(
+  context: CommandContext,
+  create: boolean,
+  use: (cairn: Cairn) => Promise<T>,
+): Promise<T> {
+  const { config, log, signal } = context
+  const { openCairn } = await import('../compose.ts')
+  const { values } = config
+  const cairn = await openCairn(values.store, {
+    create,
+    kuboToken: values.kubo_token ?? undefined,
+    indexPointerPath: values.index_pointer_path ?? undefined,
+    deadlineMs: values.deadline,
+    cacheBytes: values.cache_bytes,
+    log,
+    signal,
+    onBackgroundError: (error) =>
+      log.error('background.failed', { message: error instanceof Error ? error.message : String(error) }),
+  })
+  try {
+    return await use(cairn)
+  } finally {
+    await cairn.close()
+  }
+}
+
+/** The configured dataset, which must exist. */
+export function readDataset<T>(context: CommandContext, use: (dataset: Dataset) => Promise<T>): Promise<T> {
+  return withStore(context, false, async (cairn) => use(await cairn.dataset(context.config.values.dataset)))
+}
+
+/** The configured dataset, made with the configured settings if it does not exist. */
+export function writeDataset<T>(context: CommandContext, use: (dataset: Dataset) => Promise<T>): Promise<T> {
+  const { dataset, content, chunk_size, chain_limit } = context.config.values
+  return withStore(context, true, async (cairn) => {
+    if (await isThere(cairn, dataset)) return use(await cairn.dataset(dataset))
+    const made = await cairn.init(dataset, { content, chunkSize: chunk_size, chainLimit: chain_limit })
+    return use(made.dataset)
+  })
+}
+
+async function isThere(cairn: Cairn, dataset: string): Promise<boolean> {
+  return (await cairn.datasets()).includes(dataset)
+}

@@ -1,0 +1,126 @@
+/** All commands. Only the one that runs is loaded. */
+import type { CommandSpec } from './command.ts'
+
+export interface CommandEntry {
+  readonly name: string
+  readonly group: string
+  readonly summary: string
+  readonly load: () => Promise<CommandSpec>
+}
+
+const WRITE = 'Write:'
+const READ = 'Read:'
+const SNAPSHOT = 'Snapshots:'
+const MOVE = 'Move:'
+const OTHER = 'Look after it:'
+
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'init',
+    group: WRITE,
+    summary: 'make a dataset',
+    load: async () => (await import('./command/init.ts')).init,
+  },
+  {
+    name: 'put',
+    group: WRITE,
+    summary: 'store a value or a file as the next version of an entity',
+    load: async () => (await import('./command/put.ts')).put,
+  },
+  {
+    name: 'append',
+    group: WRITE,
+    summary: 'point an entity at content that has a CID already, or delete it',
+    load: async () => (await import('./command/append.ts')).append,
+  },
+  {
+    name: 'get',
+    group: READ,
+    summary: 'the current version of an entity',
+    load: async () => (await import('./command/get.ts')).get,
+  },
+  {
+    name: 'cat',
+    group: READ,
+    summary: 'the content of an entity, or of a CID',
+    load: async () => (await import('./command/cat.ts')).cat,
+  },
+  {
+    name: 'list',
+    group: READ,
+    summary: 'a page of entities',
+    load: async () => (await import('./command/list.ts')).list,
+  },
+  {
+    name: 'history',
+    group: READ,
+    summary: 'the kept versions of an entity, newest first',
+    load: async () => (await import('./command/history.ts')).history,
+  },
+  {
+    name: 'build-snapshot',
+    group: SNAPSHOT,
+    summary: 'fold the recent entries into a new snapshot',
+    load: async () => (await import('./command/build-snapshot.ts')).buildSnapshot,
+  },
+  {
+    name: 'snapshots',
+    group: SNAPSHOT,
+    summary: 'the kept snapshots, newest first',
+    load: async () => (await import('./command/snapshots.ts')).snapshots,
+  },
+  {
+    name: 'diff',
+    group: SNAPSHOT,
+    summary: 'what changed from one snapshot to another',
+    load: async () => (await import('./command/diff.ts')).diff,
+  },
+  {
+    name: 'rollback',
+    group: SNAPSHOT,
+    summary: 'make an earlier state current again',
+    load: async () => (await import('./command/rollback.ts')).rollback,
+  },
+  {
+    name: 'import',
+    group: MOVE,
+    summary: 'read entities from NDJSON',
+    load: async () => (await import('./command/import.ts')).importCommand,
+  },
+  {
+    name: 'export',
+    group: MOVE,
+    summary: 'write all entities as NDJSON',
+    load: async () => (await import('./command/export.ts')).exportCommand,
+  },
+  {
+    name: 'status',
+    group: OTHER,
+    summary: 'counts, sizes and the index pointer',
+    load: async () => (await import('./command/status.ts')).status,
+  },
+  {
+    name: 'datasets',
+    group: OTHER,
+    summary: 'the datasets of the store',
+    load: async () => (await import('./command/datasets.ts')).datasets,
+  },
+  {
+    name: 'config',
+    group: OTHER,
+    summary: 'every setting and where it comes from',
+    load: async () => (await import('./command/config.ts')).config,
+  },
+  {
+    name: 'doctor',
+    group: OTHER,
+    summary: 'check the machine, the store and the dataset',
+    load: async () => (await import('./command/doctor.ts')).doctor,
+  },
+  {
+    name: 'completion',
+    group: OTHER,
+    summary: 'a completion script for bash, zsh or fish',
+    load: async () => (await import('./command/completion.ts')).completion,
+  },
+]

@@ -1,0 +1,84 @@
+/** Writing a file whole or not at all: to a temporary one beside it, synced, then renamed. */
+import { randomBytes } from 'node:crypto'
+import { access, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { CairnError } from '../errors.ts'
+import { fileError } from './input.ts'
+
+const FLUSH_CHARS = 256 * 1024
+
+export interface NewFile {
+  line(text: string): Promise<void>
+}
+
+/** Nothing is left of a file whose `write` failed. Only with `force` a file that is there is replaced. */
+export async function writeNewFile(
+  path: string,
+  force: boolean,
+  write: (file: NewFile) => Promise<void>,
+): Promise<number> {
+  if (!force) await refuseExisting(path)
+  const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
+  try {
+    const handle = await open(temporary, 'wx', 0o600)
+    const file = new LineFile(handle)
+    try {
+      await write(file)
+      await file.flush()
+      await handle.sync()
+    } finally {
+      await handle.close()
+    }
+    await rename(temporary, path)
+    await syncFolder(dirname(path))
+    return file.bytes
+  } catch (error) {
+    await rm(temporary, { force: true })
+    throw isSystemError(error) ? fileError(error, path, 'written') : error
+  }
+}
+
+async function refuseExisting(path: string): Promise<void> {
+  const there = await access(path).then(
+    () => true,
+    () => false,
+  )
+  if (!there) return
+  throw new CairnError('usage', `The file ${path} is there already.`, {
+    hint: 'Name another file, or replace it with --force.',
+    path,
+  })
+}
+
+const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
+
+class LineFile implements NewFile {
+  readonly #handle: FileHandle
+  #pending = ''
+  bytes = 0
+
+  constructor(handle: FileHandle) {
+    this.#handle = handle
+  }
+
+  async line(text: string): Promise<void> {
+    this.#pending += `${text}\n`
+    if (this.#pending.length >= FLUSH_CHARS) await this.flush()
+  }
+
+  async flush(): Promise<void> {
+    const bytes = Buffer.from(this.#pending)
+    this.#pending = ''
+    this.bytes += bytes.length
+    await this.#handle.writeFile(bytes)
+  }
+}

@@ -1,0 +1,92 @@
+/**
+ * The layers of ARCHITECTURE.md, held by reading every import: a folder may import itself and what is
+ * listed beside it, and each third-party name appears in one place.
+ */
+import { readdir, readFile } from 'node:fs/promises'
+import { join, normalize } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+
+const SRC = fileURLToPath(new URL('../src/', import.meta.url))
+
+/** What each part may import besides itself. A part is a folder of src, or a file directly in it. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  'errors.ts': [],
+  util: ['errors.ts'],
+  model: ['errors.ts'],
+  store: ['errors.ts', 'model'],
+  tree: ['errors.ts', 'model', 'store', 'util'],
+  chain: ['errors.ts', 'model', 'store', 'tree'],
+  content: ['errors.ts', 'model', 'store'],
+  engine: ['errors.ts', 'util', 'model', 'store', 'tree', 'chain', 'content'],
+  backend: ['errors.ts', 'util', 'model', 'store'],
+  'compose.ts': ['errors.ts', 'store', 'engine', 'backend'],
+  'index.ts': ['errors.ts', 'compose.ts', 'model', 'store', 'tree', 'content', 'engine'],
+  config: ['errors.ts', 'util', 'model'],
+  cli: ['errors.ts', 'util', 'model', 'config', 'compose.ts', 'index.ts', 'content', 'engine', 'store'],
+}
+
+/** Where a third-party package may be named. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  lmdb: ['backend/lmdb/'],
+  commander: ['cli/'],
+  pino: ['cli/log.ts'],
+  '@ipld/dag-cbor': ['model/ipld.ts', 'content/', 'backend/kubo/'],
+  '@ipld/dag-json': ['content/'],
+  '@ipld/dag-pb': ['content/'],
+  'ipfs-unixfs-importer': ['content/encode.ts'],
+  'ipfs-unixfs-exporter': ['content/read.ts'],
+  '@ipld/car': ['backend/kubo/'],
+  multiformats: ['model/', 'content/', 'engine/', 'cli/', 'backend/kubo/'],
+}
+
+interface Import {
+  readonly file: string
+  readonly target: string
+}
+
+async function imports(): Promise<Import[]> {
+  const files = (await readdir(SRC, { recursive: true })).filter((name) => name.endsWith('.ts'))
+  const found: Import[] = []
+  for (const file of files) {
+    const text = await readFile(join(SRC, file), 'utf8')
+    for (const match of text.matchAll(/from '([^'\n]+)'$|import\('([^'\n]+)'\)/gm)) {
+      found.push({ file, target: match[1] ?? match[2] ?? '' })
+    }
+  }
+  return found
+}
+
+const partOf = (path: string): string => path.split('/')[0] ?? path
+
+test('every part imports only what its layer allows', async () => {
+  const broken: string[] = []
+  for (const { file, target } of await imports()) {
+    if (!target.startsWith('.')) continue
+    const from = partOf(file)
+    const to = partOf(normalize(join(file, '..', target)))
+    if (from === to || MAY_IMPORT[from]?.includes(to) === true) continue
+    broken.push(`${file} imports ${target}`)
+  }
+  expect(broken).toEqual([])
+})
+
+test('backends do not know each other', async () => {
+  const crossing = (await imports()).filter(
+    ({ file, target }) =>
+      (file.startsWith('backend/lmdb') && target.includes('kubo')) ||
+      (file.startsWith('backend/kubo') && target.includes('lmdb')),
+  )
+  expect(crossing).toEqual([])
+})
+
+test('each third-party package is named in its place', async () => {
+  const broken: string[] = []
+  for (const { file, target } of await imports()) {
+    if (target.startsWith('.') || target.startsWith('node:')) continue
+    const name = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/')
+    const allowed = PACKAGES[name] ?? []
+    if (!allowed.some((place) => file.startsWith(place))) broken.push(`${file} imports ${target}`)
+  }
+  expect(broken).toEqual([])
+})
