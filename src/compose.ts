@@ -1,8 +1,5 @@
 /** The composition root: the only file that knows which backends there are. */
 import { CairnError } from './errors.ts'
-import { openKubo } from './backend/kubo/index.ts'
-import { openLmdb } from './backend/lmdb/index.ts'
-import { openMemory } from './backend/memory.ts'
 import { Cairn, type CairnOptions } from './engine/cairn.ts'
 import type { Backend } from './store/backend.ts'
 
@@ -19,15 +16,19 @@ export interface StoreOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Opens the store that `store` names: `lmdb:DIR`, `kubo:URL` or `memory:`. */
+/** Opens the store that `store` names: `lmdb:DIR`, `kubo:URL` or `memory:`. Loads only its backend. */
 export async function openBackend(store: string, options: StoreOptions = {}): Promise<Backend> {
   const colon = store.indexOf(':')
   const kind = colon < 0 ? store : store.slice(0, colon)
   const place = colon < 0 ? '' : store.slice(colon + 1)
-  if (kind === 'memory' && place === '') return openMemory()
-  if (kind === 'lmdb' && place !== '') return openLmdb({ dir: place, create: options.create ?? true })
+  if (kind === 'memory' && place === '') return (await import('./backend/memory.ts')).openMemory()
+  if (kind === 'lmdb' && place !== '') {
+    const { openLmdb } = await import('./backend/lmdb/index.ts')
+    return openLmdb({ dir: place, create: options.create ?? true })
+  }
   if (kind === 'kubo' && place !== '') {
     const { kuboToken, indexPointerPath, deadlineMs, onBackgroundError, signal } = options
+    const { openKubo } = await import('./backend/kubo/index.ts')
     return openKubo({
       url: place,
       token: kuboToken,

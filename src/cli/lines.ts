@@ -8,7 +8,7 @@ export interface Line {
   readonly text: string
 }
 
-export const MAX_LINE_BYTES = 8 << 20
+export const MAX_LINE_BYTES: number = 8 << 20
 const NEWLINE = 10
 
 /** The lines of each chunk together; a line that is longer than `most` is refused as soon as it is. */

@@ -4,7 +4,6 @@
  */
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
-import { importBytes } from 'ipfs-unixfs-importer'
 import type { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
@@ -70,6 +69,8 @@ export async function encodeFile(
       return cid
     },
   }
+  // Loaded when it is needed: it takes longer to load than all of Cairn.
+  const { importBytes } = await import('ipfs-unixfs-importer')
   const { cid } = await importBytes(bytes, store, { profile: 'unixfs-v1-2025' })
   return cid.bytes
 }

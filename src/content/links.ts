@@ -52,6 +52,10 @@ function collect(value: unknown, into: CidBytes[], depth: number): void {
     into.push(cid.bytes)
     return
   }
-  if (depth > MAX_NESTING) throw new CairnError('invalid_content', 'A content block is nested too deeply.')
+  if (depth > MAX_NESTING) {
+    throw new CairnError('invalid_content', 'A content block is nested too deeply.', {
+      hint: `Keep values within ${MAX_NESTING} levels, or split them into several entities.`,
+    })
+  }
   for (const one of Object.values(value)) collect(one, into, depth + 1)
 }

@@ -1,7 +1,6 @@
 /** Reading content back: a value for dag-cbor and dag-json, a stream of bytes for raw and UnixFS. */
-import { exporter } from 'ipfs-unixfs-exporter'
 import { CID } from 'multiformats/cid'
-import { CairnError } from '../errors.ts'
+import { CairnError, toCairnError } from '../errors.ts'
 import { CODEC_DAG_PB, CODEC_RAW, cidParts, printCid, type CidBytes } from '../model/cid.ts'
 import { readProvedBlock, type BlockReader } from '../store/proved.ts'
 import { decodeContent } from './links.ts'
@@ -37,13 +36,36 @@ async function fileBytes(
       yield await readBlock(store, cid.bytes, signal)
     },
   }
-  const file = await exporter(CID.decode(tip), blocks, signal === undefined ? {} : { signal })
-  if (file.type === 'file' || file.type === 'raw' || file.type === 'identity') return asyncOf(file.content())
+  const options = signal === undefined ? {} : { signal }
+  // Loaded when it is needed, as in encode.ts.
+  const { exporter } = await import('ipfs-unixfs-exporter')
+  const file = await exporter(CID.decode(tip), blocks, options).catch((error: unknown) => {
+    throw notAFile(tip, error)
+  })
+  if (file.type === 'file' || file.type === 'raw' || file.type === 'identity') return parts(tip, file.content())
   throw new CairnError('invalid_content', `The content ${printCid(tip)} is a UnixFS ${file.type}, not a file.`, {
     hint: 'Read it with an IPFS tool, such as `ipfs ls`.',
   })
 }
 
-async function* asyncOf(parts: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield* parts
+async function* parts(
+  tip: CidBytes,
+  bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+): AsyncGenerator<Uint8Array> {
+  try {
+    yield* bytes
+  } catch (error) {
+    throw notAFile(tip, error)
+  }
+}
+
+/** What the UnixFS reader says of blocks that are no file, as an error of ours; ours stay what they are. */
+function notAFile(tip: CidBytes, cause: unknown): CairnError {
+  const error = toCairnError(cause)
+  if (error.code !== 'internal') return error
+  return new CairnError('invalid_content', `The content ${printCid(tip)} is not a file: ${error.message}.`, {
+    hint: 'It is dag-pb of another kind, or damaged; look at it with `ipfs dag get`.',
+    cid: printCid(tip),
+    cause,
+  })
 }

@@ -14,6 +14,7 @@ import { Appender, type Appended } from './append.ts'
 import { bulkLoad, refuseMissing, type BulkOptions, type BulkReport, type ImportEntry } from './bulk.ts'
 import { ContentStager, encodeSmall } from './content-stager.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
+import { chunksOf, type Chunk } from './chunks.ts'
 import type { Context } from './context.ts'
 import { draftOf, parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
@@ -139,7 +140,7 @@ export class Dataset {
   }
 
   /** What a tip points at: a value, or a stream of bytes. */
-  content(tip: CidLike, options: { signal?: AbortSignal } = {}): Promise<Content> {
+  async content(tip: CidLike, options: { signal?: AbortSignal } = {}): Promise<Content> {
     return readContent(this.#context.backend, parseCidLike(tip), options.signal)
   }
 
@@ -224,6 +225,15 @@ export class Dataset {
   async *snapshots(options: { signal?: AbortSignal } = {}): AsyncGenerator<KeptSnapshot> {
     const { commit } = await this.#pointer.current(options.signal)
     yield* keptSnapshots(this.#context, commit, options.signal)
+  }
+
+  /** The chunks of a snapshot, in the order of ids. */
+  async *chunks(selector = 'latest', options: { signal?: AbortSignal } = {}): AsyncGenerator<Chunk> {
+    const { signal } = options
+    const { commit } = await this.#pointer.current(signal)
+    const { cid } = await findSnapshot(this.#context, commit, selector, signal)
+    const header = await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal)
+    yield* chunksOf(this.#context, header, signal)
   }
 
   /** What changed from one snapshot to another, in the order of ids. */

@@ -4,11 +4,11 @@
  * Canonical JSON on every backend (keys sorted, no white space), its CID that of a raw block. The
  * fields are a superset of `arke/index-pointer@v1`, so that people and older programs can read it.
  *
- * Invariants, checked by `validate`: `recent_count` is 0 exactly when `recent_chain_head` is null;
+ * Invariants, checked by `validate` and by reading back: `recent_count` is 0 exactly when `recent_chain_head` is null;
  * `next` >= `chain_first` + `recent_count`; `ts` and `next` never go back from commit to commit.
  */
-import { CairnError } from '../errors.ts'
-import { parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
+import { CairnError, isCairnError } from '../errors.ts'
+import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
 import type { ContentMode } from './entry.ts'
 import { Fields, type IpldMap } from './ipld.ts'
 import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
@@ -134,9 +134,16 @@ export function encodeCommit(commit: Commit): EncodedCommit {
 }
 
 export function decodeCommit(bytes: Uint8Array): EncodedCommit {
-  const commit = commitOf(parseJson(bytes))
-  validate(commit)
-  return { commit, bytes, cid: rawCidOf(bytes) }
+  const map = parseJson(bytes)
+  let encoded: EncodedCommit
+  try {
+    encoded = encodeCommit(commitOf(map))
+  } catch (cause) {
+    if (isCairnError(cause, 'pointer_damaged')) throw cause
+    throw damaged(cause instanceof Error ? cause.message : 'a field in it is wrong', cause)
+  }
+  if (!bytesEqual(encoded.bytes, bytes)) throw damaged('it is not canonical, or has unknown fields')
+  return encoded
 }
 
 function parseJson(bytes: Uint8Array): IpldMap {
@@ -148,8 +155,10 @@ function parseJson(bytes: Uint8Array): IpldMap {
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged('it is not a map')
   const map = value as IpldMap
-  if (map['schema'] === COMMIT_SCHEMA) return map
-  throw new CairnError('format_unsupported', `A commit has the format "${String(map['schema']).slice(0, 64)}".`, {
+  const { schema } = map
+  if (schema === COMMIT_SCHEMA) return map
+  if (typeof schema !== 'string') throw damaged('it has no schema tag')
+  throw new CairnError('format_unsupported', `A commit has the format "${schema.slice(0, 64)}".`, {
     hint: `This version of Cairn reads "${COMMIT_SCHEMA}"; use the version that wrote the store.`,
   })
 }
@@ -204,13 +213,18 @@ function exclusiveOf(fields: Fields): Exclusive {
 function validate(commit: Commit): void {
   const { chunkSize, chainLimit } = commit.settings
   if ((commit.head === null) !== (commit.recentCount === 0)) throw damaged('its chain and count disagree')
-  if (!Number.isSafeInteger(commit.snapshotTs)) throw damaged('a time in it is none')
+  if (!isTime(commit.ts) || !isTime(commit.snapshotTs)) throw damaged('a time in it is none')
   if (commit.next < commit.chainFirst + commit.recentCount) throw damaged('its positions disagree')
   if (commit.floor > commit.chainFirst) throw damaged('its floor lies inside the chain')
   if (commit.prev === null && commit.number > 0) throw damaged('it has no predecessor')
   if (chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE || chainLimit < 1) {
     throw damaged('its settings are impossible')
   }
+}
+
+/** The times that a date can hold. */
+function isTime(ms: number): boolean {
+  return Number.isSafeInteger(ms) && ms >= 0 && !Number.isNaN(new Date(ms).getTime())
 }
 
 function damaged(why: string, cause?: unknown): CairnError {

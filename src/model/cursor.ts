@@ -42,7 +42,7 @@ export function parseCursor(text: string, dataset: string, descending: boolean):
   if (!body.subarray(2, HEAD_BYTES).equals(digest(dataset, DATASET_BYTES))) {
     throw refused('it belongs to another dataset')
   }
-  if ((body[1] === 1) !== descending) throw refused('it runs in the other direction')
+  if (body[1] !== (descending ? 1 : 0)) throw refused('it runs in the other direction')
   return { dataset, descending, after: body.toString('latin1', HEAD_BYTES) }
 }
 

@@ -102,9 +102,22 @@ function scanTip(scanner: Scanner): boolean {
   else scanner.byteString()
   const { bytes, start, end } = scanner
   // The shape nearly all tips have is checked in place, any other by taking the CID apart.
-  const usual = end - start === 36 && bytes[start] === 1 && bytes[start + 2] === 0x12 && bytes[start + 3] === 32
-  if (!usual) cidParts(bytes.subarray(start, end))
+  const usual =
+    end - start === 36 &&
+    bytes[start] === 1 &&
+    (bytes[start + 1] ?? 0) < 0x80 &&
+    bytes[start + 2] === 0x12 &&
+    bytes[start + 3] === 32
+  if (!usual) checkTip(scanner)
   return true
+}
+
+function checkTip(scanner: Scanner): void {
+  try {
+    cidParts(scanner.bytes.subarray(scanner.start, scanner.end))
+  } catch {
+    scanner.fail('a tip is not a CID that Cairn takes')
+  }
 }
 
 /** The entry at `at` as an object. */

@@ -2,12 +2,35 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
-import { isEngineCid, type CidBytes } from './cid.ts'
+import { bytesEqual, isEngineCid, type CidBytes } from './cid.ts'
 
 export type IpldMap = Readonly<Record<string, unknown>>
 
 export function encodeIpld(value: unknown): Uint8Array {
-  return dagCbor.encode(value)
+  try {
+    return dagCbor.encode(value)
+  } catch (cause) {
+    throw new CairnError('usage', 'A value has no place in the IPLD data model.', {
+      hint: 'Use text, numbers, booleans, null, lists and maps, without cycles.',
+      cause,
+    })
+  }
+}
+
+const MAX_DEPTH = 32
+
+/** Whether a value is made of texts, numbers, booleans, null, lists and maps only: no bytes, no Links. */
+export function isPlain(value: unknown, depth = 0): boolean {
+  if (value === null || typeof value === 'boolean') return true
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value === 'number') return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value)
+  if (typeof value !== 'object' || depth === MAX_DEPTH) return false
+  if (Array.isArray(value)) return value.every((one) => isPlain(one, depth + 1))
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return (
+    (prototype === Object.prototype || prototype === null) &&
+    Object.entries(value).every(([key, one]) => key.isWellFormed() && isPlain(one, depth + 1))
+  )
 }
 
 /** A block that must be a map with this schema tag. */
@@ -23,8 +46,35 @@ export function decodeIpldMap(bytes: Uint8Array, schema: string): IpldMap {
   }
   const map = value as IpldMap
   if (map['schema'] === schema) return map
-  throw new CairnError('format_unsupported', `A block has the format "${String(map['schema']).slice(0, 64)}".`, {
-    hint: `This version of Cairn reads "${schema}"; use the version that wrote the store.`,
+  throw otherSchema('A block', map['schema'], schema)
+}
+
+/** For a record that has another tag than `expected`: of another version, or of another kind. */
+export function otherSchema(what: string, found: unknown, expected: string): CairnError {
+  const name = expected.slice(0, expected.indexOf('@') + 1)
+  if (typeof found === 'string' && found.startsWith(name)) {
+    return new CairnError('format_unsupported', `${what} has the format "${found.slice(0, 64)}".`, {
+      hint: `This version of Cairn reads "${expected}"; use the version that wrote the store.`,
+    })
+  }
+  return new CairnError('invalid_block', `${what} is not the ${expected} it should be.`)
+}
+
+/** Runs the decoder of a fixed shape; a block of another version is told from a malformed one. */
+export function decodeFixed<T>(bytes: Uint8Array, schema: string, decode: () => T): T {
+  try {
+    return decode()
+  } catch (error) {
+    decodeIpldMap(bytes, schema)
+    throw error
+  }
+}
+
+/** A record has one encoding; a block that is another one of it, or says more, is refused. */
+export function checkCanonical(bytes: Uint8Array, canonical: Uint8Array, what: string): void {
+  if (bytesEqual(bytes, canonical)) return
+  throw new CairnError('invalid_block', `${what} is not in its canonical form, or has unknown fields.`, {
+    hint: 'The block was not written by Cairn; restore the dataset from a CAR that verifies.',
   })
 }
 
@@ -71,7 +121,7 @@ export class Fields {
 
   map(field: string): IpldMap {
     const value = this.#map[field]
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
+    return typeof value === 'object' && Object.getPrototypeOf(value ?? []) === Object.prototype
       ? (value as IpldMap)
       : this.#fail(field, 'a map')
   }

@@ -6,7 +6,8 @@
  */
 import { CairnError } from '../errors.ts'
 import { cborBlock, type Block, type CidBytes } from './cid.ts'
-import { decodeIpldMap, encodeIpld, Fields, type IpldMap } from './ipld.ts'
+import { checkCanonical, decodeIpldMap, encodeIpld, Fields, type IpldMap } from './ipld.ts'
+import { MAX_BLOCK_BYTES } from './node.ts'
 import { KEPT_SCHEMA } from './schema.ts'
 
 export const KEPT_PAGE = 256
@@ -27,8 +28,12 @@ export interface KeptPage {
   readonly snapshots: readonly KeptSnapshot[]
 }
 
+function pageBytes(page: KeptPage): Uint8Array {
+  return encodeIpld({ schema: KEPT_SCHEMA, ...page })
+}
+
 export function encodeKeptPage(page: KeptPage): Block {
-  return cborBlock(encodeIpld({ schema: KEPT_SCHEMA, ...page }))
+  return cborBlock(pageBytes(page))
 }
 
 export function decodeKeptPage(bytes: Uint8Array): KeptPage {
@@ -37,7 +42,12 @@ export function decodeKeptPage(bytes: Uint8Array): KeptPage {
   if (snapshots.length === 0 || snapshots.length > KEPT_PAGE) {
     throw new CairnError('invalid_block', 'A kept list has an impossible length.')
   }
-  return { older: fields.weakCidOrNull('older'), snapshots }
+  const page = { older: fields.weakCidOrNull('older'), snapshots }
+  checkCanonical(bytes, pageBytes(page), 'A kept list')
+  if (snapshots.some(({ live, entries }) => live > entries)) {
+    throw new CairnError('invalid_block', 'The counts of a kept snapshot are impossible.')
+  }
+  return page
 }
 
 function decodeKept(value: unknown): KeptSnapshot {
@@ -58,6 +68,8 @@ function decodeKept(value: unknown): KeptSnapshot {
 export function keep(newest: { page: KeptPage; cid: CidBytes } | undefined, snapshot: KeptSnapshot): KeptPage {
   if (newest === undefined) return { older: null, snapshots: [snapshot] }
   const { page, cid } = newest
-  if (page.snapshots.length >= KEPT_PAGE) return { older: cid, snapshots: [snapshot] }
-  return { older: page.older, snapshots: [...page.snapshots, snapshot] }
+  const longer = { older: page.older, snapshots: [...page.snapshots, snapshot] }
+  // Long tags and reasons can fill a block before its number does.
+  const full = longer.snapshots.length > KEPT_PAGE || pageBytes(longer).length > MAX_BLOCK_BYTES
+  return full ? { older: cid, snapshots: [snapshot] } : longer
 }

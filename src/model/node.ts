@@ -16,6 +16,7 @@ import { CairnError } from '../errors.ts'
 import { Scanner, writeArrayHead, writeKey, writeLink, writeUint, NULL_BYTE } from './cbor.ts'
 import { CID_BYTES, cborCidOf, cidKey, isEngineCid, type CidBytes } from './cid.ts'
 import { scanEntry, type ScannedEntry } from './entry.ts'
+import { decodeFixed } from './ipld.ts'
 import { asBuffer, keyAt, type Run } from './run.ts'
 import { NODE_SCHEMA } from './schema.ts'
 
@@ -128,7 +129,10 @@ export function writeChild(to: Uint8Array, at: number, child: Child): number {
 }
 
 export function decodeNode(block: Uint8Array): Node {
-  const bytes = asBuffer(block)
+  return decodeFixed(block, NODE_SCHEMA, () => scanNode(asBuffer(block)))
+}
+
+function scanNode(bytes: Buffer): Node {
   const level = bytes[7]
   if (level === undefined || level > MAX_LEVEL) {
     throw new CairnError('invalid_block', 'A block is not a tree node.', {

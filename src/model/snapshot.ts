@@ -8,7 +8,7 @@ import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, type Block, type CidBytes } from './cid.ts'
 import type { ContentMode } from './entry.ts'
-import { decodeIpldMap, encodeIpld, Fields, type IpldMap } from './ipld.ts'
+import { checkCanonical, decodeIpldMap, encodeIpld, Fields, isPlain, type IpldMap } from './ipld.ts'
 import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
 import { SNAPSHOT_SCHEMA } from './schema.ts'
 
@@ -35,21 +35,31 @@ export interface SnapshotHeader {
   readonly head: CidBytes | null
 }
 
-export const MAX_TAGS = 64
+const MAX_TAGS = 64
 const MAX_HEADER_BYTES = 256 * 1024
 
-export function encodeSnapshot(header: SnapshotHeader): Block {
+function snapshotBytes(header: SnapshotHeader): Uint8Array {
   const { root, chunkCount, chunkSize, ...same } = header
-  const bytes = encodeIpld({
+  return encodeIpld({
     schema: SNAPSHOT_SCHEMA,
     ...same,
     root: CID.decode(root),
     chunk_count: chunkCount,
     chunk_size: chunkSize,
   })
-  if (bytes.length > MAX_HEADER_BYTES) {
+}
+
+export function encodeSnapshot(header: SnapshotHeader): Block {
+  const { meta, reason, tags } = header
+  if (!isPlain([meta, reason, tags])) {
+    throw new CairnError('usage', 'The metadata of a snapshot cannot be stored.', {
+      hint: 'Use text, safe whole numbers, fractions, booleans, null, lists and maps: no Links, no bytes.',
+    })
+  }
+  const bytes = snapshotBytes(header)
+  if (tags.length > MAX_TAGS || bytes.length > MAX_HEADER_BYTES) {
     throw new CairnError('too_large', 'The metadata of a snapshot is too large.', {
-      hint: `Reason, tags and metadata share ${MAX_HEADER_BYTES} bytes; put larger things into an entity.`,
+      hint: `At most ${MAX_TAGS} tags; reason, tags and metadata share ${MAX_HEADER_BYTES} bytes. Put larger things into an entity.`,
     })
   }
   return cborBlock(bytes)
@@ -73,6 +83,10 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
     meta: fields.map('meta'),
     prev: fields.weakCidOrNull('prev'),
     head: fields.weakCidOrNull('head'),
+  }
+  checkCanonical(bytes, snapshotBytes(header), 'A snapshot')
+  if (!isPlain(header.meta)) {
+    throw new CairnError('invalid_block', 'The metadata of a snapshot holds Links, bytes or worse.')
   }
   const { entries, live, chunkCount, chunkSize } = header
   if (live > entries || chunkCount === 0 || chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE) {

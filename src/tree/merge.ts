@@ -293,6 +293,7 @@ interface OldEnd {
 
 /** The old end on which the last cut fell, if nothing behind it was changed. */
 function synced(ends: OldEnd[], cutAt: number, changes: number): OldEnd | undefined {
+  while (ends[0] !== undefined && ends[0].added < cutAt) ends.shift()
   return ends.find((end) => end.added === cutAt && end.changes === changes)
 }
 

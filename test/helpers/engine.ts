@@ -69,12 +69,16 @@ export async function refusal(promise: Promise<unknown>): Promise<CairnError> {
     (value: unknown) => ({ resolved: value }),
     (reason: unknown) => reason,
   )
-  if (!isCairnError(error)) expect.fail(`not a coded error: ${String(error)} ${JSON.stringify(error)}`)
+  if (!isCairnError(error))
+    expect.fail(`not a coded error: ${String(error)} ${JSON.stringify(error)}`)
   expect(error.message).toMatch(/^[A-Z"].*\.$/s)
   return error
 }
 
-export async function expectRefused(promise: Promise<unknown>, code: ErrorCode): Promise<CairnError> {
+export async function expectRefused(
+  promise: Promise<unknown>,
+  code: ErrorCode,
+): Promise<CairnError> {
   const error = await refusal(promise)
   expect(error.code, error.message).toBe(code)
   expect(error.hint, `the hint of: ${error.message}`).toMatch(/\S.*\.$/s)

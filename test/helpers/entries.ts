@@ -28,7 +28,19 @@ export const arbitraryId: fc.Arbitrary<string> = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ min: 1, max: 512 }).map((n) => 'x'.repeat(n)) },
 )
 
-const widths = [0, 1, 23, 24, 255, 256, 65_535, 65_536, 4_294_967_295, 4_294_967_296, Number.MAX_SAFE_INTEGER]
+const widths = [
+  0,
+  1,
+  23,
+  24,
+  255,
+  256,
+  65_535,
+  65_536,
+  4_294_967_295,
+  4_294_967_296,
+  Number.MAX_SAFE_INTEGER,
+]
 
 export const arbitraryUint: fc.Arbitrary<number> = fc.oneof(
   fc.constantFrom(...widths),

@@ -64,7 +64,7 @@ class LooseWriter {
   }
 
   #number(value: number): Buffer {
-    if (this.#here('float')) {
+    if (!Number.isInteger(value) || this.#here('float')) {
       const float = Buffer.alloc(9)
       float[0] = 0xfb
       float.writeDoubleBE(value, 1)

@@ -142,7 +142,7 @@ test('any leaf, either way', () => {
       expect(leaf.exp).toBe(exps.length === 0 ? null : Math.min(...exps))
       expect(leaf.dead).toEqual(entries.flatMap(({ tip }, i) => (tip === null ? [i] : [])))
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
 
@@ -161,7 +161,7 @@ test('any branch, either way, on every level that there is', () => {
       expect(summary.last).toBe(children.at(-1)?.last)
       expect(summary.live).toBe(children.reduce((sum, { live }) => sum + live, 0))
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
 
@@ -172,7 +172,7 @@ test('any chain block, either way', () => {
       expect(encodeChainBlock(block, content)).toEqual(bytes)
       expect(decodeChainBlock(bytes)).toEqual(block)
     }),
-    { numRuns: 500 },
+    { numRuns: 200 },
   )
 })
 

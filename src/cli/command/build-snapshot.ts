@@ -1,0 +1,127 @@
+import type { BuildReport } from '../../engine/build.ts'
+import type { Dataset } from '../../engine/dataset.ts'
+import type { DatasetStatus } from '../../engine/status.ts'
+import { CairnError } from '../../errors.ts'
+import { printCid } from '../../model/cid.ts'
+import { longOptions, readDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import { formatBytes, formatCount, formatTime } from '../format.ts'
+import { collect } from '../options.ts'
+
+export const buildSnapshot: CommandSpec = {
+  examples: [
+    ['cairn build-snapshot', "prints the snapshot's CID"],
+    ['cairn build-snapshot --if-needed --quiet', 'for cron: only when enough is new'],
+    ['cairn build-snapshot --tag v1 --reason release', 'with a tag to find it by'],
+  ],
+  writes: true,
+  define: (command) =>
+    command
+      .option('--if-needed', 'build only when the recent chain has reached the rebuild threshold')
+      .option('--force', 'build even when nothing is new')
+      .option('--reason <text>', 'why, for the snapshot list')
+      .option('--tag <tag>', 'a tag of the snapshot; may be repeated', collect)
+      .option('--meta <json>', 'metadata of the snapshot, a JSON object'),
+  run: async (context) => {
+    const { options } = context
+    options.atMostOne('--if-needed', '--force')
+    const build = {
+      ...longOptions(context),
+      force: options.switch('--force'),
+      reason: options.text('--reason'),
+      tags: options.texts('--tag'),
+      meta: options.object('--meta'),
+    }
+    await readDataset(context, async (dataset) => {
+      const need = options.switch('--if-needed') ? await needOf(context, dataset) : undefined
+      if (need?.status === 'not_needed') return printNotNeeded(context, need.dataset)
+      await printBuilt(context, await dataset.build({ ...build, reason: build.reason ?? need?.status }))
+    })
+  },
+}
+
+interface Need {
+  readonly status: 'not_needed' | 'threshold' | 'emergency'
+  readonly dataset: DatasetStatus
+}
+
+/** Thresholds that were not set follow the limit that the dataset itself has. */
+async function needOf({ config, output, signal }: CommandContext, dataset: Dataset): Promise<Need> {
+  const status = await dataset.status({ signal })
+  const settings = status.pointer['settings'] as Readonly<Record<string, unknown>>
+  const limit = Number(settings['chain_limit'])
+  const recent = Number(status.pointer['recent_count'])
+  const threshold = (name: 'rebuild_threshold' | 'emergency_threshold', part: number): number =>
+    config.origins[name] === 'default' ? Math.max(1, Math.floor(limit * part)) : config.values[name]
+  const rebuild = threshold('rebuild_threshold', 0.5)
+  const emergency = threshold('emergency_threshold', 0.8)
+  if (rebuild > limit) {
+    throw new CairnError('config', `The rebuild threshold ${rebuild} is above the chain limit ${limit}.`, {
+      hint: `"${dataset.name}" never has that many recent entries; set rebuild_threshold lower.`,
+    })
+  }
+  if (recent < rebuild) return { status: 'not_needed', dataset: status }
+  if (recent < emergency) return { status: 'threshold', dataset: status }
+  const counts = `${formatCount(recent)} of ${formatCount(limit)}`
+  output.error(`${output.yellow('warning:')} the recent chain holds ${counts} entries; build more often.`)
+  return { status: 'emergency', dataset: status }
+}
+
+/** The same fields whatever happened. */
+async function printNotNeeded({ output }: CommandContext, dataset: DatasetStatus): Promise<void> {
+  const { pointer, root, chunkCount } = dataset
+  if (!output.json) {
+    await output.line(String(pointer['latest_snapshot_cid']))
+    output.note(`not needed: ${formatCount(Number(pointer['recent_count']))} recent entries`)
+    return
+  }
+  await output.document({
+    status: 'not_needed',
+    snapshot: pointer['latest_snapshot_cid'],
+    root,
+    seq: pointer['snapshot_seq'],
+    ts: pointer['snapshot_ts'],
+    entries: null,
+    live: pointer['snapshot_count'],
+    chunk_count: chunkCount,
+    folded: 0,
+    chunks_written: 0,
+    chunks_dropped: 0,
+    blocks_written: 0,
+    bytes_written: 0,
+    recent_count: pointer['recent_count'],
+  })
+}
+
+async function printBuilt({ output }: CommandContext, report: BuildReport): Promise<void> {
+  if (output.json) return output.document(record(report))
+  await output.line(printCid(report.snapshot))
+  await output.flush()
+  if (report.status === 'already_built') {
+    output.note(`nothing new: snapshot ${report.seq} is current`)
+    return
+  }
+  output.note(
+    `snapshot ${report.seq}: ${formatCount(report.live)} entities in ${formatCount(report.chunkCount)} chunks; ` +
+      `folded ${formatCount(report.folded)} entries, wrote ${formatCount(report.chunksWritten)} chunks, ` +
+      `${formatCount(report.blocksWritten)} blocks, ${formatBytes(report.bytesWritten)}`,
+  )
+}
+
+function record(report: BuildReport): Record<string, unknown> {
+  return {
+    status: report.status,
+    snapshot: printCid(report.snapshot),
+    root: printCid(report.root),
+    seq: report.seq,
+    ts: formatTime(report.ts),
+    entries: report.entries,
+    live: report.live,
+    chunk_count: report.chunkCount,
+    folded: report.folded,
+    chunks_written: report.chunksWritten,
+    chunks_dropped: report.chunksDropped,
+    blocks_written: report.blocksWritten,
+    bytes_written: report.bytesWritten,
+    recent_count: report.recentCount,
+  }
+}

@@ -1,0 +1,57 @@
+import type { Change } from '../../tree/diff.ts'
+import { readDataset, type CommandSpec } from '../command.ts'
+import { entryRecord, formatCount, printable } from '../format.ts'
+
+export const diff: CommandSpec = {
+  examples: [
+    ['cairn diff latest~1', 'what the newest snapshot changed'],
+    ['cairn diff seq:3 seq:7', 'between two snapshots'],
+    ['cairn diff latest~1 latest --json', 'as NDJSON, with the entries'],
+  ],
+  define: (command) =>
+    command
+      .argument('<a>', 'a snapshot: latest~1, seq:7, a tag, a CID')
+      .argument('[b]', 'another (latest)'),
+  run: async (context) => {
+    const { args, output, signal } = context
+    const [before = '', after = 'latest'] = args
+    const counts = { added: 0, removed: 0, changed: 0 }
+    await readDataset(context, async (dataset) => {
+      for await (const change of dataset.diff(before, after, { signal })) {
+        const kind = kindOf(change)
+        if (kind === undefined) continue
+        counts[kind] += 1
+        if (output.json) await output.document(record(change, kind))
+        else await output.line(`${SIGNS[kind]} ${printable(change.pi)}`)
+      }
+      await output.flush()
+      if (output.json) return
+      const { added, removed, changed } = counts
+      output.note(
+        `${formatCount(added)} added, ${formatCount(removed)} removed, ${formatCount(changed)} changed`,
+      )
+    })
+  },
+}
+
+type Kind = 'added' | 'removed' | 'changed'
+
+const SIGNS: Readonly<Record<Kind, string>> = { added: '+', removed: '-', changed: '~' }
+
+/** A deleted entity counts as not there; one that is there on neither side has not changed. */
+function kindOf({ before, after }: Change): Kind | undefined {
+  const was = before !== undefined && before.tip !== null
+  const is = after !== undefined && after.tip !== null
+  if (was && is) return 'changed'
+  if (was) return 'removed'
+  return is ? 'added' : undefined
+}
+
+function record({ pi, before, after }: Change, kind: Kind): Record<string, unknown> {
+  return {
+    change: kind,
+    pi,
+    before: before === undefined ? null : entryRecord(before),
+    after: after === undefined ? null : entryRecord(after),
+  }
+}

@@ -1,0 +1,92 @@
+import type { Dataset } from '../../engine/dataset.ts'
+import { throwIfAborted } from '../../errors.ts'
+import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import { Exporter } from '../export-line.ts'
+import { formatCount } from '../format.ts'
+import { addMoment, momentOf } from '../moment.ts'
+import { writeNewFile } from '../new-file.ts'
+
+export const exportCommand: CommandSpec = {
+  examples: [
+    ['cairn export > entities.ndjson', 'ids, versions and CIDs'],
+    ['cairn export --values --out entities.ndjson', 'with the contents'],
+    ['cairn export --seq 7 --prefix scan-', 'a part of an earlier state'],
+  ],
+  define: (command) => {
+    command
+      .option('--values', 'the contents in the lines, where a line can carry them')
+      .option('--out <file>', 'a file instead of stdout; it is there when it is whole')
+      .option('--force', 'replace the file if it is there')
+      .option('--prefix <text>', 'only ids that begin with it')
+      .option('--from <pi>', 'only ids from here on, this one included')
+      .option('--to <pi>', 'only ids up to here, this one not included')
+    addMoment(command)
+  },
+  run: async (context) => {
+    const { options, output } = context
+    const out = options.text('--out')
+    await readDataset(context, async (dataset) => {
+      const exporter = new Exporter(dataset, {
+        values: options.switch('--values'),
+        external: await isExternal(context, dataset),
+        signal: context.signal,
+      })
+      let bytes: number | undefined
+      if (out === undefined || out === '-') await stream(context, dataset, exporter, (line) => output.line(line))
+      else {
+        bytes = await writeNewFile(out, options.switch('--force'), (file) =>
+          stream(context, dataset, exporter, (line) => file.line(line)),
+        )
+      }
+      await report(context, exporter, out, bytes)
+    })
+  },
+}
+
+async function isExternal({ signal }: CommandContext, dataset: Dataset): Promise<boolean> {
+  const { pointer } = await dataset.status({ signal })
+  return (pointer['settings'] as Readonly<Record<string, unknown>>)['content'] === 'external'
+}
+
+async function stream(
+  { options, progress, signal }: CommandContext,
+  dataset: Dataset,
+  exporter: Exporter,
+  write: (line: string) => Promise<void>,
+): Promise<void> {
+  const entries = dataset.entries({
+    order: 'asc',
+    deleted: true,
+    prefix: options.text('--prefix'),
+    from: options.text('--from'),
+    to: options.text('--to'),
+    at: momentOf(options),
+    signal,
+  })
+  let done = 0
+  for await (const line of exporter.lines(entries)) {
+    throwIfAborted(signal)
+    await write(line)
+    done += 1
+    if (done % 1000 === 0) progress.update({ step: 'export', done })
+  }
+}
+
+async function report(
+  { output, options }: CommandContext,
+  { counts }: Exporter,
+  out: string | undefined,
+  bytes: number | undefined,
+): Promise<void> {
+  const { entries, deleted, values, incomplete } = counts
+  if (bytes !== undefined && output.json) {
+    await output.document({ status: 'exported', file: out, bytes, entries, deleted, values, incomplete })
+  }
+  await output.flush()
+  output.note(`exported ${formatCount(entries)} entities, ${formatCount(deleted)} of them deleted`)
+  if (!options.switch('--values') || incomplete === 0) return
+  output.error(
+    `${output.yellow('warning:')} ${formatCount(incomplete)} lines do not carry all of their content ` +
+      '(files, other codecs, values that link to blocks, or content elsewhere); they name it by its CID.',
+  )
+}

@@ -1,0 +1,164 @@
+import type { BulkReport } from '../../engine/bulk.ts'
+import type { Dataset } from '../../engine/dataset.ts'
+import { isCairnError } from '../../errors.ts'
+import { printCid } from '../../model/cid.ts'
+import { longOptions, writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import { formatCount } from '../format.ts'
+import { commitBatch, cutBatches, type Cut } from '../import-batches.ts'
+import { atLine, parseImportLine, type ImportLine } from '../import-line.ts'
+import { openInput } from '../input.ts'
+import { readLines, type Line } from '../lines.ts'
+
+export const importCommand: CommandSpec = {
+  examples: [
+    ['cairn import entities.ndjson', '{"pi":"a","value":{"x":1}} on each line'],
+    ['cairn --store lmdb:old export --values | cairn import -', 'from one store to another'],
+    ['producer | cairn import - --ack', 'one line for each entity once it is durable'],
+  ],
+  writes: true,
+  define: (command) =>
+    command
+      .argument('<file>', 'NDJSON: {"pi","ver"?,"tip"? or "value"?,"ts"?,"exp"?}; - is stdin')
+      .option('--batch <n>', 'commit after every N lines, each batch whole or not at all')
+      .option('--ack', 'print {"pi","ver","position"} for each entity when it is durable'),
+  run: async (context) => {
+    const { args, options, signal } = context
+    const batch = options.count('--batch', 1)
+    const prompt = options.switch('--ack')
+    const input = openInput(args[0] ?? '-', signal)
+    try {
+      const lines = readLines(input.chunks)
+      if (batch === undefined && !prompt) await importAll(context, lines)
+      else await importBatches(context, lines, { size: batch, prompt })
+    } finally {
+      input.close()
+    }
+  },
+}
+
+/** Up to here an import goes by batches; a larger one is a bulk load, one commit for all of it. */
+const SMALL_LINES = 10_000
+const SMALL_CHARS = 32 << 20
+const DEFAULT_BATCH = 1000
+
+interface Outcome {
+  readonly way: 'batches' | 'bulk'
+  lines: number
+  appended: number
+  already: number
+  bulk?: BulkReport
+}
+
+async function importAll(context: CommandContext, lines: AsyncIterable<readonly Line[]>): Promise<void> {
+  const groups = lines[Symbol.asyncIterator]()
+  const first: Line[][] = []
+  let count = 0
+  let chars = 0
+  while (count <= SMALL_LINES && chars <= SMALL_CHARS) {
+    const next = await groups.next()
+    if (next.done === true) {
+      // Nothing is committed, and no dataset made, when a line is bad.
+      for (const line of first.flat()) parseImportLine(line)
+      return importBatches(context, from(first), { size: undefined, prompt: false })
+    }
+    first.push([...next.value])
+    count += next.value.length
+    chars += next.value.reduce((sum, { text }) => sum + text.length, 0)
+  }
+  await writeDataset(context, async (dataset) => {
+    await printOutcome(context, await importBulk(context, dataset, rejoined(first, groups)))
+  })
+}
+
+async function* from(groups: readonly Line[][]): AsyncGenerator<readonly Line[]> {
+  yield* groups
+}
+
+async function* rejoined(
+  first: Line[][],
+  rest: AsyncIterator<readonly Line[]>,
+): AsyncGenerator<readonly Line[]> {
+  for (let group = first.shift(); group !== undefined; group = first.shift()) yield group
+  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
+}
+
+async function importBatches(
+  context: CommandContext,
+  lines: AsyncIterable<readonly Line[]>,
+  { size, prompt }: Pick<Cut, 'prompt'> & { readonly size: number | undefined },
+): Promise<void> {
+  const { output, signal, progress } = context
+  const outcome: Outcome = { way: 'batches', lines: 0, appended: 0, already: 0 }
+  await writeDataset(context, async (dataset) => {
+    const cut = { size: size ?? (await defaultBatch(context, dataset)), prompt }
+    try {
+      for await (const batch of cutBatches(lines, cut)) {
+        const answers = await commitBatch(dataset, batch, signal)
+        outcome.lines += batch.length
+        for (const { pi, ver, position, status } of answers) {
+          outcome[status] += 1
+          if (prompt) await output.document({ pi, ver, position })
+        }
+        await output.flush()
+        progress.update({ step: 'import', done: outcome.lines })
+      }
+    } catch (error) {
+      if (outcome.lines > 0) output.note(`committed before that: ${formatCount(outcome.lines)} lines`)
+      throw error
+    }
+  })
+  if (!prompt) await printOutcome(context, outcome)
+  else output.note(sentence(outcome))
+}
+
+async function defaultBatch({ signal }: CommandContext, dataset: Dataset): Promise<number> {
+  const { pointer } = await dataset.status({ signal })
+  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
+  return Math.min(DEFAULT_BATCH, Number(settings['chain_limit']))
+}
+
+async function importBulk(
+  context: CommandContext,
+  dataset: Dataset,
+  groups: AsyncIterable<readonly Line[]>,
+): Promise<Outcome> {
+  let last: ImportLine | undefined
+  let lines = 0
+  async function* entries(): AsyncGenerator<ImportLine['entry']> {
+    for await (const group of groups) {
+      for (const line of group) {
+        last = parseImportLine(line) ?? last
+        if (last?.number !== line.number) continue
+        lines += 1
+        yield last.entry
+      }
+    }
+  }
+  try {
+    const bulk = await dataset.bulkLoad(entries(), longOptions(context))
+    return { way: 'bulk', lines, appended: bulk.appended, already: bulk.already, bulk }
+  } catch (error) {
+    const ofLine = isCairnError(error, 'invalid_content') || isCairnError(error, 'too_large')
+    if (ofLine && error.details['line'] === undefined && last !== undefined) throw atLine(error, last.number)
+    throw error
+  }
+}
+
+function sentence({ way, lines, appended, already }: Outcome): string {
+  const how = way === 'bulk' ? ' in one commit' : ''
+  return `imported ${formatCount(lines)} lines${how}: ${formatCount(appended)} new, ${formatCount(already)} there already`
+}
+
+async function printOutcome({ output }: CommandContext, outcome: Outcome): Promise<void> {
+  const { way, lines, appended, already, bulk } = outcome
+  if (!output.json) return output.line(sentence(outcome))
+  await output.document({
+    status: 'imported',
+    way,
+    lines,
+    appended,
+    already,
+    snapshot: bulk === undefined ? null : printCid(bulk.snapshot),
+    seq: bulk?.seq ?? null,
+  })
+}

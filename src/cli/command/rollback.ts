@@ -1,0 +1,108 @@
+import type { Dataset } from '../../engine/dataset.ts'
+import type { RollbackReport, RollbackTarget } from '../../engine/rollback.ts'
+import { CairnError } from '../../errors.ts'
+import { printCid } from '../../model/cid.ts'
+import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { formatCount } from '../format.ts'
+
+export const rollback: CommandSpec = {
+  examples: [
+    ['cairn rollback latest~1 --dry-run', 'what it would do'],
+    ['cairn rollback latest~1 --yes', 'to the snapshot before the newest'],
+    ['cairn rollback seq:7 --keep-chain --yes', 'with what is not in a snapshot yet on top'],
+    ['cairn rollback --commit 41 --yes', 'to a commit; this is how a rollback is undone'],
+  ],
+  writes: true,
+  define: (command) =>
+    command
+      .argument('[selector]', 'a snapshot: latest~1, seq:7, a tag, a CID')
+      .option('--commit <n>', 'a commit instead of a snapshot')
+      .option('--keep-chain', 'keep the entries of the recent chain on top')
+      .option('-n, --dry-run', 'say what would happen and change nothing')
+      .option('-y, --yes', 'do not ask'),
+  run: async (context) => {
+    const target = targetOf(context)
+    await readDataset(context, async (dataset) => {
+      const plan = await planOf(context, dataset, target)
+      if (context.options.switch('--dry-run')) return printPlan(context, plan)
+      if (!context.options.switch('--yes')) await confirm(context, `${sentence(plan)} Go on?`)
+      const keepChain = context.options.switch('--keep-chain')
+      await printReport(context, await dataset.rollback(target, { keepChain, signal: context.signal }))
+    })
+  },
+}
+
+function targetOf({ args, options }: CommandContext): RollbackTarget {
+  const commit = options.count('--commit')
+  const [snapshot] = args
+  if ((snapshot === undefined) !== (commit === undefined)) return { snapshot, commit }
+  throw new CairnError('usage', 'A rollback goes to one snapshot or to one commit.', {
+    hint: 'Name a snapshot (latest~1, seq:7, a tag, a CID) or --commit N, not both.',
+  })
+}
+
+interface Plan {
+  readonly dataset: string
+  readonly target: RollbackTarget
+  readonly keepChain: boolean
+  readonly recentCount: number
+  readonly countNow: number
+  readonly countThen: number
+}
+
+async function planOf(
+  { options, signal }: CommandContext,
+  dataset: Dataset,
+  target: RollbackTarget,
+): Promise<Plan> {
+  const then = await dataset.list({ at: target, limit: 1, signal })
+  const { pointer } = await dataset.status({ signal })
+  return {
+    dataset: dataset.name,
+    target,
+    keepChain: options.switch('--keep-chain'),
+    recentCount: Number(pointer['recent_count']),
+    countNow: Number(pointer['total_count']),
+    countThen: then.totalCount,
+  }
+}
+
+function sentence({ dataset, target, keepChain, recentCount, countNow, countThen }: Plan): string {
+  const where = target.snapshot === undefined ? `commit ${target.commit}` : `snapshot ${target.snapshot}`
+  const chain = keepChain ? `keeping up to ${formatCount(recentCount)} recent entries` : 'without the recent chain'
+  return `"${dataset}" goes from ${formatCount(countNow)} entities to ${where} with ${formatCount(countThen)}, ${chain}.`
+}
+
+async function printPlan({ output }: CommandContext, plan: Plan): Promise<void> {
+  if (!output.json) return output.line(sentence(plan))
+  await output.document({
+    status: 'planned',
+    target: { snapshot: plan.target.snapshot ?? null, commit: plan.target.commit ?? null },
+    keep_chain: plan.keepChain,
+    recent_count: plan.recentCount,
+    total_count: plan.countNow,
+    target_count: plan.countThen,
+  })
+}
+
+async function printReport({ output }: CommandContext, report: RollbackReport): Promise<void> {
+  const { snapshot, seq, generation, undo, recentCount, totalCount } = report
+  const cid = printCid(snapshot)
+  if (output.json) {
+    await output.document({
+      status: 'rolled_back',
+      snapshot: cid,
+      seq,
+      generation,
+      undo,
+      recent_count: recentCount,
+      total_count: totalCount,
+    })
+    return
+  }
+  await output.line(cid)
+  await output.flush()
+  output.note(`snapshot ${seq} is current, ${formatCount(totalCount)} entities`)
+  output.note(`to undo: cairn rollback --commit ${undo}`)
+}

@@ -1,0 +1,78 @@
+/** Checks of the store and the dataset, each as far as the one before allows. */
+import type { Cairn } from '../../engine/cairn.ts'
+import type { DatasetStatus } from '../../engine/status.ts'
+import type { StoreStatus } from '../../store/backend.ts'
+import { withStore, type CommandContext } from '../command.ts'
+import { formatBytes, formatCount, formatTime } from '../format.ts'
+import { failed, failedWith, ok, skipped, warning, type CheckResult, type Report } from './check.ts'
+import { spaceResult } from './machine.ts'
+
+/** Commits of other machines may be a little ahead of this clock. */
+const CLOCK_SLACK_MS = 5 * 60_000
+
+/** The dataset's status, for a support bundle, if it could be read. */
+export async function checkStore(context: CommandContext, report: Report): Promise<DatasetStatus | undefined> {
+  try {
+    return await withStore(context, false, async (cairn) => {
+      await report(ok('store', `${cairn.location} opens`))
+      for (const result of storeResults(await cairn.status())) await report(result)
+      return checkDataset(context, cairn, report)
+    })
+  } catch (error) {
+    await report(failedWith('store', error))
+    await report(skipped('dataset', 'the store does not open'))
+    return undefined
+  }
+}
+
+function storeResults({ details, synced, sizeBytes, freeBytes, notes }: StoreStatus): CheckResult[] {
+  const facts = Object.entries(details).map(([name, value]) => `${name} ${value}`)
+  const size = sizeBytes === undefined ? [] : [`size ${formatBytes(sizeBytes)}`]
+  const results = [ok('store details', [...facts, ...size].join(', ') || 'none')]
+  if (freeBytes !== undefined) results.push(spaceResult('store space', 'the store', freeBytes))
+  if (synced === true) results.push(ok('durability', 'acknowledged writes survive a power cut'))
+  const hint = 'docs/CLI.md, "doctor", says what follows from it.'
+  for (const note of notes) results.push(warning('store note', note, hint))
+  return results
+}
+
+async function checkDataset(
+  context: CommandContext,
+  cairn: Cairn,
+  report: Report,
+): Promise<DatasetStatus | undefined> {
+  const { dataset: name } = context.config.values
+  try {
+    const dataset = await cairn.dataset(name)
+    const status = await dataset.status({ signal: context.signal })
+    await report(ok('dataset', `the index pointer of "${name}" and all that it names can be read`))
+    await report(checkPage((await dataset.list({ limit: 1, signal: context.signal })).totalCount))
+    for (const result of pointerResults(status, Date.now())) await report(result)
+    return status
+  } catch (error) {
+    await report(failedWith('dataset', error))
+    return undefined
+  }
+}
+
+const checkPage = (count: number): CheckResult => ok('entities', formatCount(count))
+
+export function pointerResults({ pointer }: DatasetStatus, now: number): CheckResult[] {
+  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
+  const limit = Number(settings['chain_limit'])
+  const recent = Number(pointer['recent_count'])
+  const ts = Number(pointer['ts'])
+  const chain = `${formatCount(recent)} of ${formatCount(limit)} recent entries`
+  return [
+    recent < limit * 0.8
+      ? ok('recent chain', chain)
+      : warning('recent chain', `${chain}.`, 'Run `cairn build-snapshot` more often.'),
+    ts <= now + CLOCK_SLACK_MS
+      ? ok('time of commits', `the newest is of ${formatTime(ts)}`)
+      : failed(
+          'time of commits',
+          `The newest commit is of ${formatTime(ts)}, later than this clock.`,
+          'Set the clocks of all machines that write to this store.',
+        ),
+  ]
+}
