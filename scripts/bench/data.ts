@@ -1,5 +1,6 @@
 /** What benchmarks are made of: ids that sort by time, small values, a spread of updates. */
 import type { ImportEntry } from '../../src/engine/bulk.ts'
+import type { Entry } from '../../src/model/entry.ts'
 import { RunBuilder, type Run } from '../../src/model/run.ts'
 
 /** 26 characters, like a ULID. */
@@ -25,12 +26,17 @@ export function* valuesOf(count: number, ver = 1, step = 1): Generator<ImportEnt
   }
 }
 
-/** Sorted, encoded entries: the source of a fold. */
-export async function* runsOf(count: number): AsyncGenerator<Run> {
-  const builder = new RunBuilder()
+export function* sortedEntries(count: number): Generator<Entry> {
   for (let i = 0; i < count; i++) {
-    const pi = idOf(i)
-    builder.push({ pi, ver: 1, tip: tipOf(i), ts: 1_700_000_000_000 + i, exp: null }, 'external', pi)
+    yield { pi: idOf(i), ver: 1, tip: tipOf(i), ts: 1_700_000_000_000 + i, exp: null }
+  }
+}
+
+/** Sorted entries, encoded: the source of a fold. */
+export async function* runsOf(entries: Iterable<Entry>): AsyncGenerator<Run> {
+  const builder = new RunBuilder()
+  for (const entry of entries) {
+    builder.push(entry, 'external', entry.pi)
     if (builder.count === 4096) yield builder.take()
   }
   yield builder.take()

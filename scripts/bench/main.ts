@@ -26,7 +26,7 @@ const figures: Figure[] = []
 
 async function scenario(name: string, ...args: (string | number)[]): Promise<void> {
   const title = [name, ...args].join(' ')
-  if (!title.includes(flags.only) && name !== 'prepare') return
+  if (!title.includes(flags.only) && !['prepare', 'spread'].includes(name)) return
   process.stderr.write(`${title}\n`)
   const { stdout } = await run(process.execPath, [scenarios, name, ...args.map(String)], {
     maxBuffer: 1 << 24,
@@ -45,6 +45,7 @@ async function embedded(): Promise<void> {
     const dir = scratch()
     await scenario('prepare', count, dir)
     await scenario('lookup', count, dir)
+    await scenario('spread', count, dir)
     await scenario('merge', count, dir)
     await scenario('pages', count, dir)
     rmSync(dir, { recursive: true, force: true })
@@ -56,7 +57,10 @@ async function onKubo(): Promise<void> {
   await using node = await startKuboNode()
   await scenario('kuboBuild', node.url, 0, 2_300)
   await scenario('kuboBuild', node.url, 0, 10_000)
-  if (!flags.quick) await scenario('kuboBuild', node.url, 100_000, 5_000)
+  if (!flags.quick) {
+    await scenario('kuboBuild', node.url, 100_000, 5_000)
+    await scenario('kuboBuildExternal', node.url, 100_000, 5_000)
+  }
   await scenario('kuboWalk', node.url, 2_295)
 }
 

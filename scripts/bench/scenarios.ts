@@ -3,11 +3,12 @@ import { closeSync, fdatasyncSync, openSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { openBackend, openCairn } from '../../src/compose.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
+import type { AppendEntry } from '../../src/engine/draft.ts'
 import { NodeStager, readBack } from '../../src/engine/stage-nodes.ts'
 import { SILENT, type Context } from '../../src/engine/context.ts'
 import { mergeTree, type NodeSink } from '../../src/tree/merge.ts'
 import { NodeStore } from '../../src/tree/node-store.ts'
-import { entriesOf, idOf, runsOf, tipOf, valuesOf } from './data.ts'
+import { entriesOf, idOf, runsOf, sortedEntries, tipOf, valuesOf } from './data.ts'
 import { measure, median, scratch, type Figure } from './measure.ts'
 
 const EXTERNAL = { content: 'external' } as const
@@ -18,8 +19,9 @@ async function tree(count: number): Promise<Figure[]> {
   const sink: NodeSink = { put: () => Promise.resolve() }
   const nodes = new NodeStore({ getBlocks: () => Promise.reject(new Error('nothing to read')) }, 0)
   const options = { nodes, root: undefined, leafCount: 0, chunkSize: 10_000, at: 0, sink }
-  await mergeTree(options, runsOf(count))
-  const { ms } = await measure(() => mergeTree(options, runsOf(count)))
+  const entries = [...sortedEntries(count)]
+  await mergeTree(options, runsOf(entries))
+  const { ms } = await measure(() => mergeTree(options, runsOf(entries)))
   return [{ name: `tree from sorted entries, ${count}`, value: (count / ms) * 1000, unit: '/s' }]
 }
 
@@ -39,7 +41,7 @@ async function fold(count: number): Promise<Figure[]> {
   const stager = new NodeStager(staging)
   const { ms, peakMb } = await measure(async () => {
     const options = { nodes, root: undefined, leafCount: 0, chunkSize: 10_000, at: 0, sink: stager }
-    await mergeTree(options, runsOf(count))
+    await mergeTree(options, runsOf(sortedEntries(count)))
     await stager.finish()
     await readBack(context, stager.written, undefined, () => {})
   })
@@ -68,23 +70,43 @@ async function prepare(count: number, dir: string): Promise<Figure[]> {
   ]
 }
 
-/** 5,000 updates spread over all keys: append, then build. */
-async function merge(count: number, dir: string): Promise<Figure[]> {
+const UPDATES = 5_000
+
+/** Updates spread over all keys, into the chain. */
+async function spread(count: number, dir: string): Promise<Figure[]> {
   await using cairn = await openCairn(`lmdb:${dir}`)
   const dataset = await cairn.dataset('main')
-  const updates = Math.min(5_000, count)
-  await appendAll(dataset, [...entriesOf(count, 2, Math.floor(count / updates))].slice(0, updates))
+  await appendAll(dataset, updatesOf(count, UPDATES))
+  return []
+}
+
+/** New versions of `updates` entities, at even distances. */
+function updatesOf(count: number, updates: number): AppendEntry[] {
+  const step = Math.floor(count / updates)
+  return Array.from({ length: updates }, (_, i) => ({ pi: idOf(i * step), tip: tipOf(Date.now() + i) }))
+}
+
+/** Folds them, as cron does: a process that knows nothing opens the store and builds. */
+async function merge(count: number, dir: string): Promise<Figure[]> {
+  const opening = await measure(() => openCairn(`lmdb:${dir}`).then((cairn) => cairn.dataset('main').then((dataset) => ({ cairn, dataset }))))
+  const { cairn, dataset } = opening.result
   const { ms, peakMb, result } = await measure(() => dataset.build())
-  const details = { chunks: result.chunkCount, blocks: result.blocksWritten, bytes: result.bytesWritten }
+  await cairn.close()
+  const updates = result.folded
+  const details = {
+    open_ms: Math.round(opening.ms),
+    chunks: result.chunkCount,
+    blocks: result.blocksWritten,
+    bytes: result.bytesWritten,
+  }
   return [
     { name: `build, ${updates} updates spread over ${count}`, value: ms, unit: 'ms', details },
     { name: `build, ${updates} updates spread over ${count}, memory`, value: peakMb, unit: 'MB' },
   ]
 }
 
-async function appendAll(dataset: Dataset, entries: Parameters<Dataset['appendBatch']>[0] | unknown[]): Promise<void> {
-  const all = entries as Parameters<Dataset['appendBatch']>[0]
-  for (let i = 0; i < all.length; i += 1000) await dataset.appendBatch(all.slice(i, i + 1000))
+async function appendAll(dataset: Dataset, entries: readonly AppendEntry[]): Promise<void> {
+  for (let i = 0; i < entries.length; i += 1000) await dataset.appendBatch(entries.slice(i, i + 1000))
 }
 
 async function lookup(count: number, dir: string): Promise<Figure[]> {
@@ -116,7 +138,7 @@ async function lookup(count: number, dir: string): Promise<Figure[]> {
 async function pages(count: number, dir: string): Promise<Figure[]> {
   await using cairn = await openCairn(`lmdb:${dir}`, { cacheBytes: 256 << 20 })
   const dataset = await cairn.dataset('main')
-  await appendAll(dataset, [...entriesOf(count, 3, Math.floor(count / 1000))].slice(0, 1000))
+  await appendAll(dataset, updatesOf(count, 1000))
   const figures: Figure[] = []
   for (let tenth = 0; tenth < 10; tenth++) {
     const offset = Math.floor((count * tenth) / 10)
@@ -208,6 +230,17 @@ async function pageTime(dataset: Dataset, offset: number): Promise<number> {
   return median(times)
 }
 
+/** The same without content: what is left when the node has no content to walk. */
+async function kuboBuildExternal(url: string, count: number, fresh: number): Promise<Figure[]> {
+  await using cairn = await openCairn(`kubo:${url}`)
+  const { dataset } = await cairn.init(`x-${count}-${fresh}`, EXTERNAL)
+  await dataset.bulkLoad(entriesOf(count))
+  await appendAll(dataset, updatesOf(count, fresh))
+  const { ms, result } = await measure(() => dataset.build())
+  const details = { blocks: result.blocksWritten, bytes: result.bytesWritten }
+  return [{ name: `kubo: build ${fresh} new onto ${count}, without content`, value: ms, unit: 'ms', details }]
+}
+
 /** A chain of one entry a block, walked by a process that knows none of it, and folded. */
 async function kuboWalk(url: string, count: number): Promise<Figure[]> {
   {
@@ -228,11 +261,14 @@ const SCENARIOS: Readonly<Record<string, (...args: string[]) => Promise<Figure[]
   tree: (count) => tree(Number(count)),
   fold: (count) => fold(Number(count)),
   prepare: (count, dir) => prepare(Number(count), String(dir)),
+  spread: (count, dir) => spread(Number(count), String(dir)),
   merge: (count, dir) => merge(Number(count), String(dir)),
   lookup: (count, dir) => lookup(Number(count), String(dir)),
   pages: (count, dir) => pages(Number(count), String(dir)),
   appends: (clients, seconds) => appends(Number(clients), Number(seconds)),
   kuboBuild: (url, count, fresh) => kuboBuild(String(url), Number(count), Number(fresh)),
+  kuboBuildExternal: (url, count, fresh) =>
+    kuboBuildExternal(String(url), Number(count), Number(fresh)),
   kuboWalk: (url, count) => kuboWalk(String(url), Number(count)),
 }
 

@@ -56,7 +56,7 @@ class MemoryBackend implements Backend {
     return {
       put: async (blocks: readonly HeldBlock[], callOptions?: CallOptions): Promise<void> => {
         enter(callOptions)
-        buffered.push(...blocks.map(copyBlock))
+        for (const block of blocks) buffered.push(copyBlock(block))
       },
       flush: async (callOptions?: CallOptions): Promise<void> => {
         enter(callOptions)

@@ -50,7 +50,9 @@ export async function withStore<T>(
     log,
     signal,
     onBackgroundError: (error) =>
-      log.error('background.failed', { message: error instanceof Error ? error.message : String(error) }),
+      log.error('background.failed', {
+        message: error instanceof Error ? error.message : String(error),
+      }),
   })
   try {
     return await use(cairn)
@@ -60,16 +62,28 @@ export async function withStore<T>(
 }
 
 /** The configured dataset, which must exist. */
-export function readDataset<T>(context: CommandContext, use: (dataset: Dataset) => Promise<T>): Promise<T> {
-  return withStore(context, false, async (cairn) => use(await cairn.dataset(context.config.values.dataset)))
+export function readDataset<T>(
+  context: CommandContext,
+  use: (dataset: Dataset) => Promise<T>,
+): Promise<T> {
+  return withStore(context, false, async (cairn) =>
+    use(await cairn.dataset(context.config.values.dataset)),
+  )
 }
 
 /** The configured dataset, made with the configured settings if it does not exist. */
-export function writeDataset<T>(context: CommandContext, use: (dataset: Dataset) => Promise<T>): Promise<T> {
+export function writeDataset<T>(
+  context: CommandContext,
+  use: (dataset: Dataset) => Promise<T>,
+): Promise<T> {
   const { dataset, content, chunk_size, chain_limit } = context.config.values
   return withStore(context, true, async (cairn) => {
     if (await isThere(cairn, dataset)) return use(await cairn.dataset(dataset))
-    const made = await cairn.init(dataset, { content, chunkSize: chunk_size, chainLimit: chain_limit })
+    const made = await cairn.init(dataset, {
+      content,
+      chunkSize: chunk_size,
+      chainLimit: chain_limit,
+    })
     return use(made.dataset)
   })
 }

@@ -24,9 +24,11 @@ export function completionScript(
   return { bash, zsh, fish }[shell](commands, global)
 }
 
-const flagsOf = (options: readonly CompletedOption[]): string => options.flatMap(({ flags }) => flags).join(' ')
+const flagsOf = (options: readonly CompletedOption[]): string =>
+  options.flatMap(({ flags }) => flags).join(' ')
 
-const withValue = (options: readonly CompletedOption[]): CompletedOption[] => options.filter(({ value }) => value)
+const withValue = (options: readonly CompletedOption[]): CompletedOption[] =>
+  options.filter(({ value }) => value)
 
 function bash(commands: readonly CompletedCommand[], global: readonly CompletedOption[]): string {
   const cases = commands.map(({ name, options }) => `    ${name}) flags="${flagsOf(options)}" ;;`)
@@ -61,7 +63,9 @@ complete -o default -F _cairn cairn
 
 function zsh(commands: readonly CompletedCommand[], global: readonly CompletedOption[]): string {
   const describe = ({ flags, description, value }: CompletedOption): string[] =>
-    flags.map((flag) => `${quote(`${flag}[${bracketed(description)}]${value ? ':value:_files' : ''}`)}`)
+    flags.map(
+      (flag) => `${quote(`${flag}[${bracketed(description)}]${value ? ':value:_files' : ''}`)}`,
+    )
   const names = commands.map(({ name, summary }) => `    ${quote(`${name}:${summary}`)}`)
   const cases = commands.map(
     ({ name, options }) =>
@@ -90,7 +94,9 @@ if [ "$funcstack[1]" = _cairn ]; then _cairn "$@"; else compdef _cairn cairn; fi
 
 function fish(commands: readonly CompletedCommand[], global: readonly CompletedOption[]): string {
   const option = (condition: string, { flags, description, value }: CompletedOption): string => {
-    const names = flags.map((flag) => (flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`))
+    const names = flags.map((flag) =>
+      flag.startsWith('--') ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`,
+    )
     return `complete -c cairn ${condition}${names.join(' ')}${value ? ' -r' : ''} -d ${quote(description)}`
   }
   const lines = commands.flatMap(({ name, summary, options }) => [

@@ -9,7 +9,10 @@ import type { Output } from './output.ts'
 
 export function addEntryOptions(command: Command): void {
   command
-    .option('--ver <n>', 'its version (the next one): the same version and content again is no error')
+    .option(
+      '--ver <n>',
+      'its version (the next one): the same version and content again is no error',
+    )
     .option('--ts <time>', 'when it was made (now): RFC 3339 or milliseconds')
     .option('--exp <time>', 'when it stops counting (never; a deletion after 30 days)')
     .option('--expect-ver <n>', 'only if this is the current version; 0: only if there is none')

@@ -95,7 +95,8 @@ export class Exporter {
     try {
       return await this.#dataset.content(tip, { signal: this.#options.signal })
     } catch (error) {
-      const elsewhere = isCairnError(error, 'block_missing') || isCairnError(error, 'content_missing')
+      const elsewhere =
+        isCairnError(error, 'block_missing') || isCairnError(error, 'content_missing')
       const foreign = isCairnError(error, 'invalid_content')
       if (foreign || (elsewhere && this.#options.external)) return undefined
       throw error

@@ -41,13 +41,21 @@ export function entryRow({ pi, ver, tip, ts }: Entry): string {
 /** Text from outside for a terminal: control characters are shown, not obeyed. */
 export function printable(text: string): string {
   // eslint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g, (one) => {
-    return `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`
-  })
+  return text.replaceAll(
+    /[\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g,
+    (one) => {
+      return `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`
+    },
+  )
 }
 
 export function formatCount(count: number): string {
   return count.toLocaleString('en-US')
+}
+
+/** `1 chunk`, `2 chunks`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`
 }
 
 const UNITS = ['KiB', 'MiB', 'GiB', 'TiB'] as const

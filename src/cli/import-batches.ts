@@ -4,7 +4,7 @@ import type { Appended } from '../engine/append.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { AppendEntry } from '../engine/draft.ts'
-import { CairnError, isCairnError, toCairnError } from '../errors.ts'
+import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
 import { printCid } from '../model/cid.ts'
 import { atLine, parseImportLine, type ImportLine } from './import-line.ts'
 import type { Line } from './lines.ts'
@@ -116,7 +116,9 @@ export async function commitBatch(
   if (failed?.status === 'rejected') throw named(toCairnError(failed.reason), lines)
   const fromPuts = put.status === 'fulfilled' ? put.value.values() : [].values()
   const fromAppends = appended.status === 'fulfilled' ? appended.value.values() : [].values()
-  return lines.flatMap(({ entry }) => ('value' in entry ? fromPuts : fromAppends).next().value ?? [])
+  return lines.flatMap(
+    ({ entry }) => ('value' in entry ? fromPuts : fromAppends).next().value ?? [],
+  )
 }
 
 /** Says which line an error is about, where that is certain. */

@@ -69,7 +69,8 @@ function parseFields(text: string): Record<string, unknown> {
   } catch (cause) {
     throw new CairnError('invalid_entry', 'It is not JSON.', { hint: HINT, cause })
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refused('It is not an object')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw refused('It is not an object')
   const fields = value as Record<string, unknown>
   if (!Object.hasOwn(fields, 'value') || !NEEDS_DAG_JSON.test(text)) return fields
   return { ...fields, value: (parseContent(text) as Record<string, unknown>)['value'] }

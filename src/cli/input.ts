@@ -22,7 +22,11 @@ export function openInput(path: string, signal: AbortSignal): Input {
   return { chunks: chunksOf(stream, path, signal), close }
 }
 
-async function* chunksOf(stream: Readable, path: string, signal: AbortSignal): AsyncGenerator<Uint8Array> {
+async function* chunksOf(
+  stream: Readable,
+  path: string,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
   try {
     throwIfAborted(signal)
     for await (const chunk of stream) yield chunk as Uint8Array
@@ -40,7 +44,11 @@ export function fileError(cause: unknown, path: string, doing: 'read' | 'written
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   const message = (why: string): string => `${name} cannot be ${doing}: ${why}.`
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new CairnError('usage', message('there is none'), { hint: 'Check the path.', path, cause })
+    return new CairnError('usage', message('there is none'), {
+      hint: 'Check the path.',
+      path,
+      cause,
+    })
   }
   if (code === 'EISDIR') {
     return new CairnError('usage', message('it is a folder'), { hint: 'Name a file.', path, cause })
@@ -54,5 +62,9 @@ export function fileError(cause: unknown, path: string, doing: 'read' | 'written
     return new CairnError('no_space', message('the disk is full'), { hint, path, cause })
   }
   const why = cause instanceof Error ? cause.message : String(cause)
-  return new CairnError('internal', message(why), { hint: 'Check the path and its disk.', path, cause })
+  return new CairnError('internal', message(why), {
+    hint: 'Check the path and its disk.',
+    path,
+    cause,
+  })
 }

@@ -45,7 +45,8 @@ export async function* readLines(
 }
 
 function textOf(bytes: Uint8Array, number: number): string {
-  if (isUtf8(bytes)) return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
+  if (isUtf8(bytes))
+    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8')
   throw new CairnError('invalid_entry', `Line ${number} is not valid UTF-8.`, {
     hint: 'Convert the file to UTF-8.',
     line: number,

@@ -17,7 +17,12 @@ export function createLog(level: LogLevel, output: Output): Logger {
     const to = { write: (line: string): void => output.error(line.trimEnd()) }
     const format = { level: (label: string) => ({ level: label }) }
     return factory(
-      { level, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"`, formatters: format },
+      {
+        level,
+        base: null,
+        timestamp: () => `,"time":"${new Date().toISOString()}"`,
+        formatters: format,
+      },
       to,
     )
   }

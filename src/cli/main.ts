@@ -9,6 +9,7 @@ import { failureOf, reportFailure } from './failure.ts'
 import { INTERRUPT_EXIT, watchInterrupts } from './interrupt.ts'
 import { createLog } from './log.ts'
 import { Output } from './output.ts'
+import { COMMANDS } from './commands.ts'
 import { buildProgram, settingFlags, type Call } from './program.ts'
 import { ProgressReporter } from './progress.ts'
 
@@ -50,7 +51,11 @@ export async function main(args: readonly string[]): Promise<void> {
   }
 }
 
-async function runCall({ spec, args, options }: Call, output: Output, signal: AbortSignal): Promise<void> {
+async function runCall(
+  { spec, args, options }: Call,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
   output.quiet = options['quiet'] === true
   const configFile = options['config']
   const config = await resolveConfig({
@@ -84,4 +89,5 @@ function outputFor(args: readonly string[], onClosed: () => void): Output {
   })
 }
 
-const commandNamed = (args: readonly string[]): string | undefined => args.find((one) => /^[a-z]/.test(one))
+const commandNamed = (args: readonly string[]): string | undefined =>
+  args.find((one) => COMMANDS.some(({ name }) => name === one))

@@ -132,8 +132,12 @@ export class Output {
 
 function notWritten(cause: Error): CairnError {
   const full = 'code' in cause && (cause.code === 'ENOSPC' || cause.code === 'EDQUOT')
-  return new CairnError(full ? 'no_space' : 'internal', `The output cannot be written: ${cause.message}.`, {
-    hint: full ? 'Free some space on its disk and try again.' : 'Check where stdout leads to.',
-    cause,
-  })
+  return new CairnError(
+    full ? 'no_space' : 'internal',
+    `The output cannot be written: ${cause.message}.`,
+    {
+      hint: full ? 'Free some space on its disk and try again.' : 'Check where stdout leads to.',
+      cause,
+    },
+  )
 }

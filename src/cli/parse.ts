@@ -6,11 +6,14 @@ const RFC_3339 =
 
 /** RFC 3339 or integer milliseconds since 1970; undefined when it is neither. */
 export function readTime(given: unknown): number | undefined {
-  if (typeof given === 'number') return Number.isSafeInteger(given) && given >= 0 ? given : undefined
+  if (typeof given === 'number')
+    return Number.isSafeInteger(given) && given >= 0 ? given : undefined
   if (typeof given !== 'string' || !RFC_3339.test(given)) return undefined
   const ms = Date.parse(given.toUpperCase().replace(' ', 'T'))
   const day = Number(given.slice(8, 10))
-  const lastDay = new Date(Date.UTC(Number(given.slice(0, 4)), Number(given.slice(5, 7)), 0)).getUTCDate()
+  const lastDay = new Date(
+    Date.UTC(Number(given.slice(0, 4)), Number(given.slice(5, 7)), 0),
+  ).getUTCDate()
   return Number.isFinite(ms) && ms >= 0 && day <= lastDay ? ms : undefined
 }
 

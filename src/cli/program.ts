@@ -18,7 +18,9 @@ export type RunCall = (call: Call) => Promise<void>
 
 export function buildProgram(run: RunCall): Command {
   const program = quiet(new Command('cairn'))
-    .description('Content-addressed snapshots of keyed entities, on an embedded store or an IPFS node.')
+    .description(
+      'Content-addressed snapshots of keyed entities, on an embedded store or an IPFS node.',
+    )
     .usage('COMMAND [options]')
     .version(VERSION, '-V, --version', 'print the version')
     .helpOption('-h, --help', 'print help')
@@ -104,7 +106,10 @@ function addGlobalOptions(program: Command): void {
     .option('--json', 'print results and errors as JSON')
     .option('-q, --quiet', 'print nothing but results and errors')
     .addOption(
-      new Option('-v, --verbose', 'log what is done; twice for more').argParser(countUp).default(0).preset(''),
+      new Option('-v, --verbose', 'log what is done; twice for more')
+        .argParser(countUp)
+        .default(0)
+        .preset(''),
     )
     .option('--no-progress', 'show no progress')
     .option('--no-color', 'use no colors (nor with NO_COLOR set)')

@@ -9,10 +9,18 @@ export function parseConfigFile(
   const values = new Map<string, string>()
   for (const [name, value] of Object.entries(parseObject(json, path))) {
     if (!isKnown(name)) {
-      throw refused(path, `there is no setting "${name}"`, 'Run `cairn config` for the names there are.')
+      throw refused(
+        path,
+        `there is no setting "${name}"`,
+        'Run `cairn config` for the names there are.',
+      )
     }
     if (typeof value !== 'string' && typeof value !== 'number') {
-      throw refused(path, `"${name}" is neither a text nor a number`, 'Write it as in docs/CONFIG.md.')
+      throw refused(
+        path,
+        `"${name}" is neither a text nor a number`,
+        'Write it as in docs/CONFIG.md.',
+      )
     }
     values.set(name, String(value))
   }

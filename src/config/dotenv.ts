@@ -25,14 +25,22 @@ export function parseDotenv(
     const trimmed = raw.trim()
     if (trimmed === '' || trimmed.startsWith('#')) continue
     const refuse = (why: string, hint: string): never => {
-      throw new CairnError('config', `Line ${line} of ${path} cannot be read: ${why}.`, { hint, path, line })
+      throw new CairnError('config', `Line ${line} of ${path} cannot be read: ${why}.`, {
+        hint,
+        path,
+        line,
+      })
     }
     const [, name, given] = LINE.exec(trimmed) ?? []
     if (name === undefined || given === undefined) {
-      return refuse('it is not KEY=value', 'Write KEY=value without spaces around "=" and without "export".')
+      return refuse(
+        'it is not KEY=value',
+        'Write KEY=value without spaces around "=" and without "export".',
+      )
     }
     if (values.has(name)) refuse(`${name} is there twice`, 'Leave one of the two out.')
-    if (isMistake(name)) refuse(`there is no setting ${name}`, 'Run `cairn config` for the names there are.')
+    if (isMistake(name))
+      refuse(`there is no setting ${name}`, 'Run `cairn config` for the names there are.')
     values.set(name, { value: unquote(given, refuse), line })
   }
   return values
@@ -67,6 +75,8 @@ function unescape(given: string, refuse: Refuse): string {
     return refuse('variables are not replaced', "Write \\$ for a dollar sign, or use '...'.")
   }
   return given.slice(1, -1).replaceAll(/\\(.)/g, (_, escaped: string) => {
-    return ESCAPES[escaped] ?? refuse(`"\\${escaped}" means nothing`, 'Use \\n, \\t, \\", \\$ or \\\\.')
+    return (
+      ESCAPES[escaped] ?? refuse(`"\\${escaped}" means nothing`, 'Use \\n, \\t, \\", \\$ or \\\\.')
+    )
   })
 }

@@ -68,7 +68,13 @@ export const duration: Kind<number> = {
 }
 
 /** Parses what `origin` gave for `name`; a secret's text stays out of the message. */
-export function parseAs<T>(kind: Kind<T>, given: string, name: string, origin: string, secret: boolean): T {
+export function parseAs<T>(
+  kind: Kind<T>,
+  given: string,
+  name: string,
+  origin: string,
+  secret: boolean,
+): T {
   try {
     return kind.parse(given)
   } catch (cause) {

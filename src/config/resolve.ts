@@ -20,9 +20,9 @@ import {
 } from './schema.ts'
 import { storeName, stripApiPath } from './store-name.ts'
 
-export const DEFAULT_CONFIG_FILE = 'cairn.config.json'
+const DEFAULT_CONFIG_FILE = 'cairn.config.json'
 
-export type Env = Readonly<Record<string, string | undefined>>
+type Env = Readonly<Record<string, string | undefined>>
 
 export interface Given {
   /** The texts of flags, by setting. */
@@ -102,9 +102,11 @@ function textOf(
 async function readSources(given: Given): Promise<Sources> {
   const envPath = resolvePath(given.cwd, '.env')
   const envText = await readIfThere(envPath)
-  const dotenv = envText === undefined ? new Map<never, never>() : parseDotenv(envText, envPath, isMistake)
+  const dotenv =
+    envText === undefined ? new Map<never, never>() : parseDotenv(envText, envPath, isMistake)
   const named =
-    given.configFile ?? (given.env['CAIRN_CONFIG'] || dotenv.get('CAIRN_CONFIG')?.value || undefined)
+    given.configFile ??
+    (given.env['CAIRN_CONFIG'] || dotenv.get('CAIRN_CONFIG')?.value || undefined)
   const path = resolvePath(given.cwd, named ?? DEFAULT_CONFIG_FILE)
   const json = await readIfThere(path)
   if (json === undefined) {
@@ -139,12 +141,14 @@ async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /** The order that makes sense of thresholds: rebuild < emergency <= chain limit. */
-export function checkThresholds(
+function checkThresholds(
   values: Pick<Values, 'rebuild_threshold' | 'emergency_threshold' | 'chain_limit'>,
   origins: Readonly<Record<SettingName, string>>,
 ): void {
   const { rebuild_threshold: rebuild, emergency_threshold: emergency, chain_limit: limit } = values
-  const given = [origins.rebuild_threshold, origins.emergency_threshold].some((from) => from !== 'default')
+  const given = [origins.rebuild_threshold, origins.emergency_threshold].some(
+    (from) => from !== 'default',
+  )
   if (!given || (rebuild < emergency && emergency <= limit)) return
   throw new CairnError(
     'config',

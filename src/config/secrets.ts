@@ -12,7 +12,9 @@ export function maskUrls(text: string): string {
 }
 
 /** A function that masks the secrets among the settings wherever they stand in a text. */
-export function redactor(values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store'>): (text: string) => string {
+export function redactor(
+  values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store'>,
+): (text: string) => string {
   const parts = [
     ...tokenParts(values.kubo_token ?? ''),
     ...urlParts(values.kubo_url),
@@ -21,7 +23,11 @@ export function redactor(values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store
   const forms = new Set(
     parts
       .filter((part) => part.length >= SHORTEST)
-      .flatMap((part) => [part, JSON.stringify(part).slice(1, -1), Buffer.from(part).toString('base64')]),
+      .flatMap((part) => [
+        part,
+        JSON.stringify(part).slice(1, -1),
+        Buffer.from(part).toString('base64'),
+      ]),
   )
   const longestFirst = [...forms].sort((a, b) => b.length - a.length)
   return (text) => longestFirst.reduce((so, part) => so.replaceAll(part, MASK), maskUrls(text))

@@ -8,7 +8,13 @@ export function stripApiPath(url: string): string {
 }
 
 /** `kubo` and `kubo:` mean the node that `kubo_url` names. */
-export function storeName({ store, kubo_url }: { readonly store: string; readonly kubo_url: string }): string {
+export function storeName({
+  store,
+  kubo_url,
+}: {
+  readonly store: string
+  readonly kubo_url: string
+}): string {
   if (store === 'kubo' || store === 'kubo:') return `kubo:${stripApiPath(kubo_url)}`
   return store.startsWith('kubo:') ? stripApiPath(store) : store
 }

@@ -26,6 +26,7 @@ import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
 import type { Context, LongOptions } from './context.ts'
+import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
 import { overlayEntries, type State } from './state.ts'
@@ -67,6 +68,7 @@ export async function buildSnapshot(
   options: BuildOptions = {},
 ): Promise<BuildReport> {
   const { signal, onProgress } = options
+  checkNotes(options)
   const from = await pointer.current(signal)
   const at = Math.max(context.now(), from.commit.ts)
   if (options.force !== true && isUpToDate(from, at, options)) return unchanged(from)

@@ -11,7 +11,7 @@ const numberOf = (value: number | null | undefined): number =>
 
 export function encodeDraft({ tip, ver, ts, exp, expectVer, expectTip }: Draft): Buffer {
   const tipBytes = tip?.length ?? 0
-  const bytes = Buffer.alloc(HEAD + tipBytes + (expectTip?.length ?? 0))
+  const bytes = Buffer.allocUnsafe(HEAD + tipBytes + (expectTip?.length ?? 0))
   bytes[0] = (tip === null ? 0 : 1) | (expectTip === undefined ? 0 : expectTip === null ? 2 : 4)
   for (const [i, value] of [ver, ts, exp, expectVer].entries()) bytes.writeDoubleLE(numberOf(value), 1 + i * 8)
   bytes.writeUInt16LE(tipBytes, HEAD - 2)

@@ -8,6 +8,7 @@ import { encodeKeptPage, keep } from '../model/kept.ts'
 import { EMPTY_LEAF, EMPTY_LEAF_CID, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from '../model/node.ts'
 import { encodeSnapshot } from '../model/snapshot.ts'
 import type { Context } from './context.ts'
+import { checkNotes } from './notes.ts'
 import { commitSurely } from './pointer.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
@@ -38,6 +39,11 @@ export function parseDatasetName(name: string): string {
 function settingsOf(options: InitOptions): DatasetSettings {
   const { content = 'linked', chunkSize = MAX_CHUNK_SIZE, chainLimit = DEFAULT_CHAIN_LIMIT } = options
   const { deletedMs = 30 * DAY_MS } = options
+  if (content !== 'linked' && content !== 'external') {
+    throw new CairnError('usage', `Content cannot be "${String(content)}".`, {
+      hint: 'It is linked (held by the store) or external.',
+    })
+  }
   checkRange('chunk size', chunkSize, MIN_CHUNK_SIZE, MAX_CHUNK_SIZE)
   checkRange('chain limit', chainLimit, 1, MAX_CHAIN_LIMIT)
   checkRange('time of remembering deletions', deletedMs, 0, Number.MAX_SAFE_INTEGER)
@@ -54,6 +60,7 @@ function checkRange(what: string, value: number, least: number, most: number): v
 /** Commits the genesis snapshot. `false`: the dataset had been made by someone else meanwhile. */
 export async function createDataset(context: Context, name: string, options: InitOptions): Promise<boolean> {
   const settings = settingsOf(options)
+  checkNotes(options)
   const ts = context.now()
   const identity = base32.encode(context.randomBytes(16))
   const reason = 'init'

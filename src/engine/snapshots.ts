@@ -1,6 +1,6 @@
 /** The kept snapshots of a dataset: listing them, newest first, and finding one by a selector. */
 import { CairnError } from '../errors.ts'
-import { printCid } from '../model/cid.ts'
+import { bytesEqual, printCid } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import { decodeKeptPage, type KeptSnapshot } from '../model/kept.ts'
 import { readProvedBlock } from '../store/proved.ts'
@@ -22,7 +22,7 @@ export async function* keptSnapshots(
 }
 
 /**
- * A selector is `latest`, `latest~N` (the N-th before it), `seq:N`, a tag, or a snapshot's CID or an
+ * A selector is `latest` (the current snapshot), `latest~N` (the N-th kept before it), `seq:N`, a tag, or a snapshot's CID or an
  * unambiguous beginning of it (8 characters or more).
  */
 export async function findSnapshot(
@@ -33,12 +33,14 @@ export async function findSnapshot(
 ): Promise<KeptSnapshot> {
   const matches = matcherOf(selector)
   const found: KeptSnapshot[] = []
-  let index = 0
+  // After a rollback newer snapshots than the current one are kept: `latest` passes over them.
+  let back: number | undefined
   for await (const snapshot of keptSnapshots(context, commit, signal)) {
-    const match = matches(snapshot, index)
+    if (back !== undefined) back += 1
+    else if (bytesEqual(snapshot.cid, commit.snapshot)) back = 0
+    const match = matches(snapshot, back)
     if (match === 'this') return snapshot
     if (match === 'maybe') found.push(snapshot)
-    index += 1
   }
   const [only, another] = found
   if (only !== undefined && another === undefined) return only
@@ -51,13 +53,14 @@ export async function findSnapshot(
   )
 }
 
-type Matcher = (snapshot: KeptSnapshot, index: number) => 'this' | 'maybe' | 'no'
+/** `back`: how many snapshots before the current one; undefined for those that are newer. */
+type Matcher = (snapshot: KeptSnapshot, back: number | undefined) => 'this' | 'maybe' | 'no'
 
 function matcherOf(selector: string): Matcher {
-  const back = /^latest(?:~(\d{1,9}))?$/.exec(selector)
-  if (back !== null) {
-    const nth = Number(back[1] ?? 0)
-    return (_, index) => (index === nth ? 'this' : 'no')
+  const latest = /^latest(?:~(\d{1,9}))?$/.exec(selector)
+  if (latest !== null) {
+    const nth = Number(latest[1] ?? 0)
+    return (_, back) => (back === nth ? 'this' : 'no')
   }
   const seq = /^seq:(\d{1,15})$/.exec(selector)
   if (seq !== null) return (snapshot) => (snapshot.seq === Number(seq[1]) ? 'this' : 'no')

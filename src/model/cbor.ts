@@ -85,6 +85,16 @@ function copyShort(to: Uint8Array, at: number, from: Uint8Array): void {
   for (let i = 0; i < from.length; i++) to[at + i] = from[i] ?? 0
 }
 
+/** A big-endian number of 1, 2, 4 or 8 bytes. */
+function readUint(bytes: Uint8Array, at: number, size: number): number {
+  if (size === 8) return readUint(bytes, at, 4) * TWO_32 + readUint(bytes, at + 4, 4)
+  const first = bytes[at] ?? 0
+  if (size === 1) return first
+  const two = (first << 8) | (bytes[at + 1] ?? 0)
+  if (size === 2) return two
+  return ((two << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0
+}
+
 /**
  * Reads fixed shapes out of a block and refuses whatever is not the canonical form of what is asked
  * for. Offsets of what was read last stand in `start` and `end`.
@@ -125,8 +135,7 @@ export class Scanner {
     if (info < 24 || info > 27) return this.fail(`${what} expected`)
     const size = 1 << (info - 24)
     if (at + 1 + size > bytes.length) return this.fail('it is cut short')
-    let value = 0
-    for (let i = 1; i <= size; i++) value = value * 256 + (bytes[at + i] ?? 0)
+    const value = readUint(bytes, at + 1, size)
     const least = size === 1 ? 24 : size === 2 ? 0x100 : size === 4 ? 0x1_0000 : TWO_32
     if (value < least) return this.fail('a number is not in its shortest form')
     if (value > Number.MAX_SAFE_INTEGER) return this.fail('a number is too large')

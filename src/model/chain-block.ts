@@ -100,6 +100,7 @@ function scanChainBlock(bytes: Buffer): ChainBlock {
 function scanEntries(scanner: Scanner, bytes: Buffer): Entry[] {
   const scanned: ScannedEntry = { keyStart: 0, keyEnd: 0, live: false, exp: null }
   const count = boundedCount(scanner, MAX_BLOCK_BYTES)
+  if (count === 0) scanner.fail('it has no entries')
   const entries: Entry[] = []
   for (let i = 0; i < count; i++) {
     const start = scanner.at

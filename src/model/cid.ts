@@ -120,9 +120,14 @@ export function printCid(cid: CidBytes): string {
   return cid[0] === 1 ? base32.encode(cid) : CID.decode(cid).toString()
 }
 
+/** In no base that a CID is printed in is a CID of 40 bytes longer. */
+const MAX_CID_TEXT = 100
+
 export function parseCid(text: string): CidBytes {
   let bytes: Uint8Array
   try {
+    // Reading base58 takes time that grows with the square of its length.
+    if (text.length > MAX_CID_TEXT) throw new RangeError('too long for a CID')
     bytes = CID.parse(text).bytes
   } catch (cause) {
     throw new CairnError('invalid_entry', `"${text.slice(0, 100)}" is not a CID.`, {

@@ -39,10 +39,10 @@ export function decodeIpldMap(bytes: Uint8Array, schema: string): IpldMap {
   try {
     value = dagCbor.decode(bytes)
   } catch (cause) {
-    throw new CairnError('invalid_block', `A block is not the ${schema} it should be.`, { cause })
+    throw notA(schema, cause)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new CairnError('invalid_block', `A block is not the ${schema} it should be.`)
+    throw notA(schema)
   }
   const map = value as IpldMap
   if (map['schema'] === schema) return map
@@ -78,6 +78,14 @@ export function checkCanonical(bytes: Uint8Array, canonical: Uint8Array, what: s
   })
 }
 
+/** What to do about a record that is not what it should be. */
+export const DAMAGED_HINT = 'It was damaged, or not written by Cairn; restore the dataset from a CAR.'
+
+function notA(schema: string, cause?: unknown): CairnError {
+  const message = `A block is not the ${schema} it should be.`
+  return new CairnError('invalid_block', message, { hint: DAMAGED_HINT, cause })
+}
+
 /** Reads the fields of a decoded record, each with its check. */
 export class Fields {
   readonly #map: IpldMap
@@ -90,6 +98,7 @@ export class Fields {
 
   #fail(field: string, expected: string): never {
     throw new CairnError('invalid_block', `The field "${field}" of ${this.#what} is not ${expected}.`, {
+      hint: DAMAGED_HINT,
       field,
     })
   }

@@ -17,7 +17,7 @@ import { Scanner, writeArrayHead, writeKey, writeLink, writeUint, NULL_BYTE } fr
 import { CID_BYTES, cborCidOf, cidKey, isEngineCid, type CidBytes } from './cid.ts'
 import { scanEntry, type ScannedEntry } from './entry.ts'
 import { decodeFixed } from './ipld.ts'
-import { asBuffer, keyAt, type Run } from './run.ts'
+import { asBuffer, keyAt, sharedBytes, type Run } from './run.ts'
 import { NODE_SCHEMA } from './schema.ts'
 
 export const MAX_CHUNK_SIZE = 10_000
@@ -168,7 +168,8 @@ function scanLeaf(scanner: Scanner, bytes: Buffer, count: number): Leaf {
     if (entry.exp !== null && (exp === null || entry.exp < exp)) exp = entry.exp
   }
   starts[count] = scanner.at
-  return { level: 0, bytes, starts, count, exp, dead }
+  const shared = count === 0 ? 0 : sharedBytes(bytes, starts[0] ?? 0, starts[count - 1] ?? 0)
+  return { level: 0, bytes, starts, count, shared, exp, dead }
 }
 
 function ascends(bytes: Buffer, aFrom: number, aTo: number, bFrom: number, bTo: number): boolean {
@@ -199,7 +200,8 @@ function scanBranch(scanner: Scanner, bytes: Buffer, count: number, level: numbe
     if (child.exp !== null && (exp === null || child.exp < exp)) exp = child.exp
   }
   starts[count] = scanner.at
-  return { level, bytes, starts, count, exp, children, liveBefore }
+  const shared = sharedBytes(bytes, starts[0] ?? 0, starts[count - 1] ?? 0)
+  return { level, bytes, starts, count, shared, exp, children, liveBefore }
 }
 
 /** A child record on its way through a merge, where one that counts no entries means "taken out". */

@@ -11,6 +11,8 @@ export interface Run {
   /** Where record i starts; `starts[count]` is where the last one ends. */
   readonly starts: Uint32Array
   readonly count: number
+  /** How many leading bytes all ids are known to share: a search need not compare them again. */
+  readonly shared: number
   /** The least expiry among the records (entries only); null when none expires. */
   readonly exp: number | null
 }
@@ -41,14 +43,17 @@ export function keyAt(run: Run, index: number): string {
   return run.bytes.toString('latin1', from, from + keyLength(run.bytes, start))
 }
 
-/** Below 0, 0 or above 0: the key of record `index` against `key`. */
-export function compareKeyAt(run: Run, index: number, key: string): number {
+/**
+ * Below 0, 0 or above 0: the key of record `index` against `key`, of which the first `skip` bytes are
+ * known to be the same.
+ */
+export function compareKeyAt(run: Run, index: number, key: string, skip = 0): number {
   const { bytes } = run
   const start = run.starts[index] ?? 0
   const from = keyStart(bytes, start)
   const length = keyLength(bytes, start)
   const shorter = length < key.length ? length : key.length
-  for (let i = 0; i < shorter; i++) {
+  for (let i = skip; i < shorter; i++) {
     const difference = (bytes[from + i] ?? 0) - key.charCodeAt(i)
     if (difference !== 0) return difference
   }
@@ -59,18 +64,44 @@ export function compareKeyAt(run: Run, index: number, key: string): number {
 export function lowerBound(run: Run, key: string, from = 0): number {
   let low = from
   let high = run.count
+  if (low < high && run.shared > 0) {
+    const side = compareShared(run, key)
+    if (side !== 0) return side < 0 ? high : low
+  }
   while (low < high) {
     const middle = (low + high) >>> 1
-    if (compareKeyAt(run, middle, key) < 0) low = middle + 1
+    if (compareKeyAt(run, middle, key, run.shared) < 0) low = middle + 1
     else high = middle
   }
   return low
+}
+
+/** The bytes that all ids share against `key`: 0 when it begins with them. */
+function compareShared(run: Run, key: string): number {
+  const from = keyStart(run.bytes, run.starts[0] ?? 0)
+  for (let i = 0; i < run.shared; i++) {
+    if (i === key.length) return 1
+    const difference = (run.bytes[from + i] ?? 0) - key.charCodeAt(i)
+    if (difference !== 0) return difference
+  }
+  return 0
+}
+
+/** How many leading bytes the first and the last id share; in a sorted run, all do. */
+export function sharedBytes(bytes: Uint8Array, first: number, last: number): number {
+  const a = keyStart(bytes, first)
+  const b = keyStart(bytes, last)
+  const most = Math.min(keyLength(bytes, first), keyLength(bytes, last))
+  let shared = 0
+  while (shared < most && bytes[a + shared] === bytes[b + shared]) shared += 1
+  return shared
 }
 
 export const EMPTY_RUN: Run = {
   bytes: Buffer.alloc(0),
   starts: new Uint32Array(1),
   count: 0,
+  shared: 0,
   exp: null,
 }
 
@@ -124,6 +155,7 @@ export class RunBuilder {
       bytes: this.#bytes.subarray(0, this.#at),
       starts,
       count: this.#starts.length,
+      shared: 0,
       exp: this.#exp,
     }
     this.#bytes = Buffer.allocUnsafe(Math.max(64 * 1024, this.#at))

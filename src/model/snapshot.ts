@@ -8,7 +8,7 @@ import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, type Block, type CidBytes } from './cid.ts'
 import type { ContentMode } from './entry.ts'
-import { checkCanonical, decodeIpldMap, encodeIpld, Fields, isPlain, type IpldMap } from './ipld.ts'
+import { DAMAGED_HINT, checkCanonical, decodeIpldMap, encodeIpld, Fields, isPlain, type IpldMap } from './ipld.ts'
 import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
 import { SNAPSHOT_SCHEMA } from './schema.ts'
 
@@ -90,7 +90,7 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
   }
   const { entries, live, chunkCount, chunkSize } = header
   if (live > entries || chunkCount === 0 || chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE) {
-    throw new CairnError('invalid_block', 'The counts of a snapshot are impossible.')
+    throw new CairnError('invalid_block', 'The counts of a snapshot are impossible.', { hint: DAMAGED_HINT })
   }
   return header
 }

@@ -47,6 +47,16 @@ export class Chunker {
     this.#weights = new Uint32Array(chunkSize)
   }
 
+  /** Begins anew, keeping the buffers: a merge cuts in many places. */
+  reset(): void {
+    this.cut.length = 0
+    this.added = 0
+    this.cutAt = 0
+    this.#count = 0
+    this.#weight = 0
+    this.#lowest = -1
+  }
+
   /** Adds the records [from, to) of `run`, which continue the order of what came before. */
   add(run: Run, from: number, to: number): void {
     const { bytes, starts } = run

@@ -170,6 +170,7 @@ class Merge {
     const { nodes, at, signal } = this.#options
     const cursor = new LevelCursor(nodes, old.root, old.level, level, signal)
     const edits = new EditReader(runs)
+    const chunker = new Chunker(level, this.#options.chunkSize)
     try {
       await edits.start()
       // All nodes up to this key are settled.
@@ -178,7 +179,7 @@ class Merge {
         const place = await this.#nextTouched(cursor, edits, settled, at)
         if (place === undefined) return
         const start = await this.#backToThreshold(cursor, place, settled)
-        settled = yield* this.#recut(cursor, start, edits)
+        settled = yield* this.#recut(cursor, start, edits, chunker)
         if (settled === undefined) return
       }
     } finally {
@@ -214,9 +215,14 @@ class Merge {
    * Cuts anew from `start` on. Yields what changed, and returns the last key of the old node whose end
    * is an end again; undefined when the level has been cut to its end.
    */
-  async *#recut(cursor: LevelCursor, start: Place, edits: EditReader): AsyncGenerator<Run, string | undefined> {
+  async *#recut(
+    cursor: LevelCursor,
+    start: Place,
+    edits: EditReader,
+    chunker: Chunker,
+  ): AsyncGenerator<Run, string | undefined> {
     const { level } = cursor
-    const chunker = new Chunker(level, this.#options.chunkSize)
+    chunker.reset()
     const feed = new Feed(level, this.#options, chunker, edits)
     const gone: Child[] = []
     const ends: OldEnd[] = []

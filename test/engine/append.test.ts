@@ -16,7 +16,12 @@ test('the same version, tip and expiry again is already there, in the chain and 
   expect(await dataset.append(entry)).toEqual({ pi: 'x', ver: 3, position: 0, status: 'already' })
   await dataset.build()
   const { number } = await newestCommit(backend)
-  expect(await dataset.append(entry)).toEqual({ pi: 'x', ver: 3, position: null, status: 'already' })
+  expect(await dataset.append(entry)).toEqual({
+    pi: 'x',
+    ver: 3,
+    position: null,
+    status: 'already',
+  })
   expect((await newestCommit(backend)).number).toBe(number)
 })
 
@@ -72,8 +77,14 @@ test('expectTip makes an append without a version safe to retry', async () => {
   const first = { pi: 'x', tip: A, expectTip: null }
   expect(await dataset.append(first)).toMatchObject({ ver: 1, status: 'appended' })
   expect(await dataset.append(first)).toMatchObject({ ver: 1, status: 'already' })
-  expect(await dataset.append({ pi: 'x', tip: B, expectTip: A })).toMatchObject({ ver: 2, status: 'appended' })
-  expect(await dataset.append({ pi: 'x', tip: B, expectTip: A })).toMatchObject({ ver: 2, status: 'already' })
+  expect(await dataset.append({ pi: 'x', tip: B, expectTip: A })).toMatchObject({
+    ver: 2,
+    status: 'appended',
+  })
+  expect(await dataset.append({ pi: 'x', tip: B, expectTip: A })).toMatchObject({
+    ver: 2,
+    status: 'already',
+  })
   await expectRefused(dataset.append({ pi: 'x', tip: tipOf('c'), expectTip: A }), 'conflict')
   await dataset.append({ pi: 'x', tip: null, expectTip: B })
   expect(await dataset.append({ pi: 'x', tip: A, expectTip: null })).toMatchObject({ ver: 4 })
@@ -81,7 +92,9 @@ test('expectTip makes an append without a version safe to retry', async () => {
 
 test('of clients that all expect the same version exactly one wins', async () => {
   const { dataset } = await openTest()
-  const tries = Array.from({ length: 50 }, (_, i) => dataset.append({ pi: 'x', tip: tipOf(`t${i}`), expectVer: 0 }))
+  const tries = Array.from({ length: 50 }, (_, i) =>
+    dataset.append({ pi: 'x', tip: tipOf(`t${i}`), expectVer: 0 }),
+  )
   const outcomes = await Promise.allSettled(tries)
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   expect((await collect(dataset.history('x'))).length).toBe(1)
@@ -123,14 +136,21 @@ test('a deletion with an expiry of its own keeps that, and a defaulted one is no
   expect((await dataset.append({ pi: 'x', ver: 1, tip: null })).status).toBe('already')
   await expectRefused(dataset.append({ pi: 'x', ver: 1, tip: null, exp: START + 6 }), 'conflict')
   clock.now += 5
-  expect(await dataset.append({ pi: 'x', ver: 1, tip: A })).toMatchObject({ status: 'appended', ver: 1 })
+  expect(await dataset.append({ pi: 'x', ver: 1, tip: A })).toMatchObject({
+    status: 'appended',
+    ver: 1,
+  })
 })
 
 test('the longest time of remembering still makes a readable expiry', async () => {
-  const { dataset, backend, clock } = await openTest({ init: { deletedMs: Number.MAX_SAFE_INTEGER } })
+  const { dataset, backend, clock } = await openTest({
+    init: { deletedMs: Number.MAX_SAFE_INTEGER },
+  })
   await dataset.append({ pi: 'x', tip: null })
   const other = await openTest({ backend, clock })
-  expect(await collect(other.dataset.entries({ deleted: true }))).toMatchObject([{ pi: 'x', tip: null }])
+  expect(await collect(other.dataset.entries({ deleted: true }))).toMatchObject([
+    { pi: 'x', tip: null },
+  ])
 })
 
 test('what has expired counts as absent: for reads, for judging, and for expectations', async () => {
@@ -144,7 +164,10 @@ test('what has expired counts as absent: for reads, for judging, and for expecta
   clock.now += 10
   expect(await dataset.get('x')).toBeUndefined()
   expect((await dataset.list()).items).toEqual([])
-  expect(await dataset.append({ pi: 'x', tip: B, expectVer: 0 })).toMatchObject({ ver: 1, status: 'appended' })
+  expect(await dataset.append({ pi: 'x', tip: B, expectVer: 0 })).toMatchObject({
+    ver: 1,
+    status: 'appended',
+  })
   expect(await dataset.append({ pi: 'y', tip: B, expectTip: null })).toMatchObject({ ver: 1 })
 })
 
@@ -153,11 +176,20 @@ test('a batch is all or nothing, whichever of its entries is refused', async () 
   await dataset.append({ pi: 'old', ver: 5, tip: A })
   const { number } = await newestCommit(backend)
   for (const place of [0, 1, 2]) {
-    const batch = [{ pi: 'n1', tip: A }, { pi: 'n2', tip: A }]
+    const batch = [
+      { pi: 'n1', tip: A },
+      { pi: 'n2', tip: A },
+    ]
     batch.splice(place, 0, { pi: 'old', tip: B, ver: 4 } as { pi: string; tip: Uint8Array })
     await expectRefused(dataset.appendBatch(batch), 'conflict')
   }
-  await expectRefused(dataset.appendBatch([{ pi: 'n1', tip: A }, { pi: '', tip: A }]), 'invalid_entry')
+  await expectRefused(
+    dataset.appendBatch([
+      { pi: 'n1', tip: A },
+      { pi: '', tip: A },
+    ]),
+    'invalid_entry',
+  )
   expect((await newestCommit(backend)).number).toBe(number)
   expect((await dataset.list()).items.map(({ pi }) => pi)).toEqual(['old'])
 })
@@ -179,13 +211,22 @@ test('a batch may hold several versions of an entity, in their order', async () 
     [2, 3, 'appended'],
   ])
   expect((await dataset.list()).totalCount).toBe(1)
-  await expectRefused(dataset.appendBatch([{ pi: 'z', tip: A, ver: 2 }, { pi: 'z', tip: B, ver: 1 }]), 'conflict')
+  await expectRefused(
+    dataset.appendBatch([
+      { pi: 'z', tip: A, ver: 2 },
+      { pi: 'z', tip: B, ver: 1 },
+    ]),
+    'conflict',
+  )
   expect(await dataset.get('z')).toBeUndefined()
 })
 
 test('a batch of which a part is there already appends only the rest', async () => {
   const { dataset } = await openTest()
-  await dataset.appendBatch([{ pi: 'a', ver: 1, tip: A }, { pi: 'b', ver: 1, tip: A }])
+  await dataset.appendBatch([
+    { pi: 'a', ver: 1, tip: A },
+    { pi: 'b', ver: 1, tip: A },
+  ])
   const answers = await dataset.appendBatch([
     { pi: 'b', ver: 1, tip: A },
     { pi: 'c', ver: 1, tip: A },
@@ -210,7 +251,10 @@ test('an append sees what another writer committed, though it had not looked', a
   await one.dataset.append({ pi: 'x', ver: 7, tip: A })
   await expectRefused(two.dataset.append({ pi: 'x', ver: 6, tip: A }), 'conflict')
   expect(await two.dataset.append({ pi: 'x', tip: B })).toMatchObject({ ver: 8, position: 1 })
-  expect(await one.dataset.append({ pi: 'x', ver: 8, tip: B })).toMatchObject({ status: 'already', position: 1 })
+  expect(await one.dataset.append({ pi: 'x', ver: 8, tip: B })).toMatchObject({
+    status: 'already',
+    position: 1,
+  })
 })
 
 test('a commit that lost the race is judged and encoded again', async () => {
@@ -220,16 +264,24 @@ test('a commit that lost the race is judged and encoded again', async () => {
   const fast = await openTest({ backend: memory, clock: slow.clock })
   for (let i = 0; i < 5; i++) {
     await fast.dataset.append({ pi: 'x', tip: A })
-    expect(await slow.dataset.append({ pi: 'x', tip: B })).toMatchObject({ ver: 2 * i + 2, position: 2 * i + 1 })
+    expect(await slow.dataset.append({ pi: 'x', tip: B })).toMatchObject({
+      ver: 2 * i + 2,
+      position: 2 * i + 1,
+    })
   }
   expect(backend.lost).toBe(5)
-  expect((await collect(fast.dataset.history('x'))).map(({ entry }) => entry.ver)).toEqual([10, 9, 8, 7, 6, 5, 4, 3, 2, 1])
+  expect((await collect(fast.dataset.history('x'))).map(({ entry }) => entry.ver)).toEqual([
+    10, 9, 8, 7, 6, 5, 4, 3, 2, 1,
+  ])
 })
 
 test('the time of an entry is the commit, unless it is given', async () => {
   const { dataset, clock } = await openTest()
   clock.now += 5
-  await dataset.appendBatch([{ pi: 'x', tip: A }, { pi: 'y', tip: A, ts: 12 }])
+  await dataset.appendBatch([
+    { pi: 'x', tip: A },
+    { pi: 'y', tip: A, ts: 12 },
+  ])
   expect((await dataset.get('x'))?.ts).toBe(START + 5)
   expect((await dataset.get('y'))?.ts).toBe(12)
 })
@@ -239,5 +291,7 @@ test('the time of commits never goes back, even if the clock does', async () => 
   clock.now = START - 1000
   await dataset.append({ pi: 'x', tip: null })
   expect((await newestCommit(backend)).ts).toBe(START)
-  expect(await collect(dataset.entries({ deleted: true }))).toMatchObject([{ ts: START, exp: START + 30 * DAY }])
+  expect(await collect(dataset.entries({ deleted: true }))).toMatchObject([
+    { ts: START, exp: START + 30 * DAY },
+  ])
 })

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
 import { CairnError } from '../../src/errors.ts'
-import { bytesEqual } from '../../src/model/cid.ts'
+import { bytesEqual, cidKey } from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { countingBackend, wrapBackend } from '../helpers/counting-backend.ts'
 import { flipped } from '../helpers/damage.ts'
@@ -14,7 +14,11 @@ const entries = (name: string, count: number): { pi: string; tip: Uint8Array }[]
   Array.from({ length: count }, (_, i) => ({ pi: `${name}${String(i).padStart(4, '0')}`, tip: A }))
 
 /** Holds every commit that carries a snapshot until `go` is called. */
-function gatedBackend(inner: Backend): { backend: Backend; reached: Promise<void>; go: () => void } {
+function gatedBackend(inner: Backend): {
+  backend: Backend
+  reached: Promise<void>
+  go: () => void
+} {
   let reach = (): void => {}
   let go = (): void => {}
   const reached = new Promise<void>((resolve) => (reach = resolve))
@@ -45,7 +49,12 @@ test('nothing new is a success that says so and changes nothing', async () => {
   expect(built).toMatchObject({ status: 'built', seq: 1, entries: 100, live: 100, folded: 100 })
   const commits = backend.commits.length
   const staged = backend.staged
-  for (const options of [{}, { meta: { users: 3, a: 1 } }, { meta: { a: 1, users: 3 } }, { tags: ['t'] }]) {
+  for (const options of [
+    {},
+    { meta: { users: 3, a: 1 } },
+    { meta: { a: 1, users: 3 } },
+    { tags: ['t'] },
+  ]) {
     expect(await dataset.build(options)).toMatchObject({
       status: 'already_built',
       snapshot: built.snapshot,
@@ -61,12 +70,25 @@ test('other metadata, another tag or force make a snapshot of the same root', as
   const { dataset } = await openTest()
   await dataset.appendBatch(entries('e', 10))
   const { root } = await dataset.build()
-  for (const [i, options] of [{ meta: { users: 1 } }, { tags: ['gold'] }, { force: true }].entries()) {
+  for (const [i, options] of [
+    { meta: { users: 1 } },
+    { tags: ['gold'] },
+    { force: true },
+  ].entries()) {
     const built = await dataset.build(options)
-    expect(built).toMatchObject({ status: 'built', seq: i + 2, root, folded: 0, chunksWritten: 0, blocksWritten: 0 })
+    expect(built).toMatchObject({
+      status: 'built',
+      seq: i + 2,
+      root,
+      folded: 0,
+      chunksWritten: 0,
+      blocksWritten: 0,
+    })
   }
   expect((await dataset.status()).meta).toEqual({ users: 1 })
-  expect((await collect(dataset.snapshots())).map(({ seq, tags, reason }) => [seq, tags, reason])).toEqual([
+  expect(
+    (await collect(dataset.snapshots())).map(({ seq, tags, reason }) => [seq, tags, reason]),
+  ).toEqual([
     [4, [], 'build'],
     [3, ['gold'], 'build'],
     [2, [], 'build'],
@@ -100,8 +122,15 @@ test('appends that arrive during a build survive it, in the chain and in their p
   const other = await openTest({ backend: memory, clock })
   await other.dataset.append({ pi: 'elsewhere', tip: A })
   go()
-  expect(await building).toMatchObject({ status: 'built', entries: 100, folded: 100, recentCount: 31 })
-  expect(during.map(({ position }) => position)).toEqual(Array.from({ length: 30 }, (_, i) => i + 100))
+  expect(await building).toMatchObject({
+    status: 'built',
+    entries: 100,
+    folded: 100,
+    recentCount: 31,
+  })
+  expect(during.map(({ position }) => position)).toEqual(
+    Array.from({ length: 30 }, (_, i) => i + 100),
+  )
   const fresh = await openTest({ backend: memory, clock })
   for (const { dataset: reader } of [fresh, other, { dataset }]) {
     expect((await reader.list()).totalCount).toBe(121)
@@ -118,7 +147,12 @@ test('builds of one dataset at once make one snapshot, the others find nothing n
   const { dataset } = await openTest()
   await dataset.appendBatch(entries('e', 10))
   const reports = await Promise.all([1, 2, 3, 4].map(() => dataset.build()))
-  expect(reports.map(({ status }) => status)).toEqual(['built', 'already_built', 'already_built', 'already_built'])
+  expect(reports.map(({ status }) => status)).toEqual([
+    'built',
+    'already_built',
+    'already_built',
+    'already_built',
+  ])
 })
 
 test('of builds by several writers one is committed, the others are dropped without a trace', async () => {
@@ -134,8 +168,15 @@ test('of builds by several writers one is committed, the others are dropped with
   const { number } = await newestCommit(memory)
   go()
   await expectRefused(dropped, 'conflict')
-  expect(await newestCommit(memory)).toMatchObject({ number, snapshot: built.snapshot, totalCount: 11 })
-  expect(await slow.dataset.build()).toMatchObject({ status: 'already_built', snapshot: built.snapshot })
+  expect(await newestCommit(memory)).toMatchObject({
+    number,
+    snapshot: built.snapshot,
+    totalCount: 11,
+  })
+  expect(await slow.dataset.build()).toMatchObject({
+    status: 'already_built',
+    snapshot: built.snapshot,
+  })
 })
 
 test('a build is dropped after a rollback to the snapshot that it began from', async () => {
@@ -149,7 +190,12 @@ test('a build is dropped after a rollback to the snapshot that it began from', a
   await fast.dataset.rollback({ snapshot: 'seq:0' })
   go()
   await expectRefused(dropped, 'conflict')
-  expect(await newestCommit(memory)).toMatchObject({ snapshotSeq: 0, totalCount: 0, next: 10, reason: 'rollback' })
+  expect(await newestCommit(memory)).toMatchObject({
+    snapshotSeq: 0,
+    totalCount: 0,
+    next: 10,
+    reason: 'rollback',
+  })
 })
 
 test('the number of a snapshot is never used again, not even after a rollback', async () => {
@@ -170,7 +216,9 @@ test('the number of a snapshot is never used again, not even after a rollback', 
 
 test('an expiry that is due is worth a build, and one that is not yet is none', async () => {
   const { dataset, clock } = await openTest({ init: { chunkSize: 64 } })
-  await dataset.appendBatch(entries('e', 500).map((one, i) => ({ ...one, exp: i === 250 ? clock.now + 50 : null })))
+  await dataset.appendBatch(
+    entries('e', 500).map((one, i) => ({ ...one, exp: i === 250 ? clock.now + 50 : null })),
+  )
   await dataset.build()
   clock.now += 49
   expect((await dataset.build()).status).toBe('already_built')
@@ -193,10 +241,25 @@ test('what expired in the chain is not folded, and hides what it had replaced', 
 test('a store that gives back other bytes than the build wrote stops the commit', async () => {
   const memory = openMemory()
   let lying = false
+  const staged = new Set<string>()
   const backend = wrapBackend(memory, {
     getBlocks: async (cids, options) => {
       const blocks = await memory.getBlocks(cids, options)
-      return lying ? blocks.map((bytes) => bytes && flipped(bytes)) : blocks
+      return blocks.map((bytes, i) => {
+        const lie = lying && staged.has(cidKey(cids[i] ?? new Uint8Array()))
+        return bytes && lie ? flipped(bytes) : bytes
+      })
+    },
+    stage: async (dataset, label, options) => {
+      const staging = await memory.stage(dataset, label, options)
+      return {
+        put: (blocks, callOptions) => {
+          for (const { cid } of blocks) staged.add(cidKey(cid))
+          return staging.put(blocks, callOptions)
+        },
+        flush: (callOptions) => staging.flush(callOptions),
+        end: (outcome) => staging.end(outcome),
+      }
     },
   })
   const { dataset } = await openTest({ backend })
@@ -244,7 +307,8 @@ test('long reasons and many tags do not make the list of snapshots too large for
   const backend = countingBackend(openMemory())
   const { dataset } = await openTest({ backend })
   const tags = Array.from({ length: 60 }, (_, i) => `${String(i)}-${'t'.repeat(1000)}`)
-  for (let i = 0; i < 24; i++) await dataset.build({ force: true, tags, reason: 'r'.repeat(20_000) })
+  for (let i = 0; i < 24; i++)
+    await dataset.build({ force: true, tags, reason: 'r'.repeat(20_000) })
   for (const { blocks } of backend.commits) {
     for (const { bytes } of blocks) expect(bytes.length).toBeLessThanOrEqual(1 << 20)
   }
@@ -258,7 +322,12 @@ test('the list of snapshots goes on over pages, and each of them can be selected
   for (let i = 0; i < 300; i++) await dataset.build({ force: true, tags: i === 3 ? ['early'] : [] })
   const kept = await collect(dataset.snapshots())
   expect(kept.map(({ seq }) => seq)).toEqual(Array.from({ length: 301 }, (_, i) => 300 - i))
-  for (const [selector, seq] of [['seq:0', 0], ['early', 4], ['latest~299', 1], ['latest', 300]] as const) {
+  for (const [selector, seq] of [
+    ['seq:0', 0],
+    ['early', 4],
+    ['latest~299', 1],
+    ['latest', 300],
+  ] as const) {
     const changes = await collect(dataset.diff(selector, 'latest'))
     expect(changes).toEqual([])
     expect((await dataset.list({ at: { snapshot: selector } })).totalCount).toBe(0)

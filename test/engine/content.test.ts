@@ -6,7 +6,14 @@ import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { parseContent } from '../../src/content/encode.ts'
-import { CODEC_DAG_PB, cborBlock, printCid, rawCidOf, type Block, type CidBytes } from '../../src/model/cid.ts'
+import {
+  CODEC_DAG_PB,
+  cborBlock,
+  printCid,
+  rawCidOf,
+  type Block,
+  type CidBytes,
+} from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { countingBackend } from '../helpers/counting-backend.ts'
 import { damagedBackend } from '../helpers/damage.ts'
@@ -26,7 +33,8 @@ async function store(backend: Backend, blocks: readonly Block[]): Promise<void> 
   await staging.end('dropped')
 }
 
-const pattern = (size: number): Uint8Array => Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255)
+const pattern = (size: number): Uint8Array =>
+  Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 255)
 
 test('JSON comes back as it was put', async () => {
   const { dataset } = await openTest({ init: linked })
@@ -60,24 +68,30 @@ test('values of one batch may link to each other', async () => {
   expect(puts[1]?.tip).toEqual(inner.cid)
 })
 
-test.each([0, 1, 1 << 20, (1 << 20) + 1, 3_500_000])('%i bytes come back as they were put', async (size) => {
-  const backend = countingBackend(openMemory())
-  const { dataset } = await openTest({ backend, init: linked })
-  const bytes = pattern(size)
-  const { tip } = await dataset.put('file', bytes)
-  expect(tip[1]).toBe(size <= 1 << 20 ? 0x55 : CODEC_DAG_PB)
-  expect(Buffer.compare((await read(dataset, tip)) as Buffer, bytes)).toBe(0)
-  for (const { content = [] } of backend.commits) {
-    for (const block of content) expect(block.bytes.length).toBeLessThanOrEqual(1 << 20)
-  }
-})
+test.each([0, 1, 1 << 20, (1 << 20) + 1, 3_500_000])(
+  '%i bytes come back as they were put',
+  async (size) => {
+    const backend = countingBackend(openMemory())
+    const { dataset } = await openTest({ backend, init: linked })
+    const bytes = pattern(size)
+    const { tip } = await dataset.put('file', bytes)
+    expect(tip[1]).toBe(size <= 1 << 20 ? 0x55 : CODEC_DAG_PB)
+    expect(Buffer.compare((await read(dataset, tip)) as Buffer, bytes)).toBe(0)
+    for (const { content = [] } of backend.commits) {
+      for (const block of content) expect(block.bytes.length).toBeLessThanOrEqual(1 << 20)
+    }
+  },
+)
 
 test('a stream of bytes is stored without being collected, and comes back', async () => {
   const { dataset } = await openTest({ init: linked })
   const parts = [pattern(900_000), pattern(5), pattern(1_400_000)]
-  const { tip } = await dataset.put('stream', (async function* () {
-    yield* parts
-  })())
+  const { tip } = await dataset.put(
+    'stream',
+    (async function* () {
+      yield* parts
+    })(),
+  )
   expect(Buffer.compare((await read(dataset, tip)) as Buffer, Buffer.concat(parts))).toBe(0)
 })
 
@@ -130,11 +144,18 @@ test('one tip without content refuses its whole batch, and no other', async () =
   const missing = rawCidOf(pattern(99))
   const outcomes = await Promise.allSettled([
     dataset.append({ pi: 'one', tip }),
-    dataset.appendBatch([{ pi: 'two', tip }, { pi: 'three', tip: missing }]),
+    dataset.appendBatch([
+      { pi: 'two', tip },
+      { pi: 'three', tip: missing },
+    ]),
     dataset.append({ pi: 'four', tip }),
   ])
   expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
-  expect((await dataset.list({ order: 'asc' })).items.map(({ pi }) => pi)).toEqual(['four', 'good', 'one'])
+  expect((await dataset.list({ order: 'asc' })).items.map(({ pi }) => pi)).toEqual([
+    'four',
+    'good',
+    'one',
+  ])
 })
 
 test('content that an identity hash holds in the CID itself needs no store', async () => {
@@ -183,11 +204,15 @@ test('a file of which a part was lost or changed is an error that names the bloc
   const { tip } = await dataset.put('file', bytes)
   const part = rawCidOf(bytes.subarray(1 << 20, 2 << 20))
   backend.lose(part)
-  expect((await expectRefused(read(dataset, tip), 'block_missing')).details['cid']).toBe(printCid(part))
+  expect((await expectRefused(read(dataset, tip), 'block_missing')).details['cid']).toBe(
+    printCid(part),
+  )
   await expectRefused(dataset.append({ pi: 'again', tip }), 'content_missing')
   backend.heal()
   backend.flip(part)
-  expect((await expectRefused(read(dataset, tip), 'block_mismatch')).details['cid']).toBe(printCid(part))
+  expect((await expectRefused(read(dataset, tip), 'block_mismatch')).details['cid']).toBe(
+    printCid(part),
+  )
   backend.heal()
   expect(Buffer.compare((await read(dataset, tip)) as Buffer, bytes)).toBe(0)
 })

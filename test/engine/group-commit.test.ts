@@ -50,7 +50,10 @@ test('members are judged against the members before them', async () => {
     dataset.append({ pi: 'x', ver: 1, tip: A }),
     dataset.append({ pi: 'x', ver: 1, tip: A }),
     dataset.append({ pi: 'x', ver: 1, tip: B }),
-    dataset.appendBatch([{ pi: 'x', ver: 2, tip: B }, { pi: 'x', ver: 1, tip: A }]),
+    dataset.appendBatch([
+      { pi: 'x', ver: 2, tip: B },
+      { pi: 'x', ver: 1, tip: A },
+    ]),
     dataset.append({ pi: 'x', tip: B }),
   ])
   await first
@@ -92,10 +95,14 @@ test('when the chain is full and may not be built, only what does not fit is ref
   const late = dataset.appendBatch(batch('d', 1))
   await expectRefused(large, 'chain_full')
   expect((await small).map(({ position }) => position)).toEqual([8, 9])
-  expect((await retried).map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 'already'))
+  expect((await retried).map(({ status }) => status)).toEqual(
+    Array.from({ length: 8 }, () => 'already'),
+  )
   await expectRefused(late, 'chain_full')
   await dataset.build()
-  expect((await dataset.appendBatch(batch('b', 5))).map(({ position }) => position)).toEqual([10, 11, 12, 13, 14])
+  expect((await dataset.appendBatch(batch('b', 5))).map(({ position }) => position)).toEqual([
+    10, 11, 12, 13, 14,
+  ])
 })
 
 test('a full chain is built by the append that finds it full', async () => {
@@ -106,7 +113,9 @@ test('a full chain is built by the append that finds it full', async () => {
       dataset.appendBatch(Array.from({ length: 7 }, (_, i) => ({ pi: `b${b}-${i}`, tip: A }))),
     ),
   )
-  expect(answers.flat().map(({ position }) => position)).toEqual(Array.from({ length: 210 }, (_, i) => i))
+  expect(answers.flat().map(({ position }) => position)).toEqual(
+    Array.from({ length: 210 }, (_, i) => i),
+  )
   const commit = await newestCommit(backend)
   expect(commit.snapshotSeq).toBeGreaterThanOrEqual(4)
   expect(commit.recentCount).toBeLessThanOrEqual(50)
@@ -122,7 +131,9 @@ test('writers with chains that keep filling up do not fail because another one b
   const answers = await Promise.all(
     writers.flatMap(({ dataset }, w) =>
       Array.from({ length: 20 }, (_, b) =>
-        dataset.appendBatch(Array.from({ length: 5 }, (_, i) => ({ pi: `w${w}-${b}-${i}`, tip: A }))),
+        dataset.appendBatch(
+          Array.from({ length: 5 }, (_, i) => ({ pi: `w${w}-${b}-${i}`, tip: A })),
+        ),
       ),
     ),
   )
@@ -159,13 +170,16 @@ test('a batch larger than a block is one commit of several chain blocks, read ba
   const backend = countingBackend(openMemory())
   const { dataset, clock } = await openTest({ backend })
   backend.commits.length = 0
-  const ids = Array.from({ length: 6000 }, (_, i) => `${'x'.repeat(400)}${String(i).padStart(5, '0')}`)
+  const ids = Array.from(
+    { length: 6000 },
+    (_, i) => `${'x'.repeat(400)}${String(i).padStart(5, '0')}`,
+  )
   await dataset.appendBatch(ids.map((pi) => ({ pi, tip: A })))
   expect(backend.commits).toHaveLength(1)
   expect(backend.commits[0]?.blocks.length).toBeGreaterThan(2)
-  for (const { bytes } of backend.commits[0]?.blocks ?? []) expect(bytes.length).toBeLessThanOrEqual(1 << 20)
+  for (const { bytes } of backend.commits[0]?.blocks ?? [])
+    expect(bytes.length).toBeLessThanOrEqual(1 << 20)
   const other = await openTest({ backend, clock })
   const page = await other.dataset.list({ order: 'asc', offset: 5990 })
   expect(page.items.map(({ pi }) => pi)).toEqual(ids.slice(5990))
 })
-

@@ -17,7 +17,9 @@ async function mixed(): Promise<{ dataset: Dataset; ids: string[] }> {
   await dataset.appendBatch([...tree, 'gone-tree', 'gone-chain'].map((pi) => ({ pi, tip: A })))
   await dataset.append({ pi: 'gone-tree', tip: null })
   await dataset.build()
-  await dataset.appendBatch(ids.filter((_, i) => i % 5 === 2 || i % 7 === 0).map((pi) => ({ pi, tip: tipOf('b') })))
+  await dataset.appendBatch(
+    ids.filter((_, i) => i % 5 === 2 || i % 7 === 0).map((pi) => ({ pi, tip: tipOf('b') })),
+  )
   await dataset.appendBatch(['gone-chain', 'never-there'].map((pi) => ({ pi, tip: null })))
   return { dataset, ids }
 }
@@ -29,7 +31,10 @@ test.each(['asc', 'desc'] as const)(
     const all = order === 'asc' ? ids : ids.toReversed()
     for (const offset of [0, 1, 999, 1000, 2000, 2295, 2299, 2300, 5000]) {
       const page = await dataset.list({ offset, order, limit: 100 })
-      expect(page.items.map(({ pi }) => pi), `offset ${offset}`).toEqual(all.slice(offset, offset + 100))
+      expect(
+        page.items.map(({ pi }) => pi),
+        `offset ${offset}`,
+      ).toEqual(all.slice(offset, offset + 100))
       expect(page.totalCount).toBe(2300)
       expect(page.hasMore).toBe(offset + 100 < 2300)
       expect(page.nextCursor !== null).toBe(page.hasMore)
@@ -42,7 +47,10 @@ test('every offset gives the page that paging by cursor gives, before and after 
   for (const state of ['chain and snapshot', 'snapshot']) {
     for (let offset = 0; offset < 2300; offset += 97) {
       const { items } = await dataset.list({ offset, limit: 2, order: 'asc' })
-      expect(items.map(({ pi }) => pi), `${state}, offset ${offset}`).toEqual(ids.slice(offset, offset + 2))
+      expect(
+        items.map(({ pi }) => pi),
+        `${state}, offset ${offset}`,
+      ).toEqual(ids.slice(offset, offset + 2))
     }
     await dataset.build()
   }
@@ -59,7 +67,9 @@ test.each(['asc', 'desc'] as const)(
       await dataset.appendBatch(
         ids.filter((_, i) => i % 23 === turn).map((pi) => ({ pi, tip: tipOf(`t${turn}`) })),
       )
-      await dataset.appendBatch([0, 500, 1150, 2000].map((n) => ({ pi: `${idOf(n)}-${turn}`, tip: A })))
+      await dataset.appendBatch(
+        [0, 500, 1150, 2000].map((n) => ({ pi: `${idOf(n)}-${turn}`, tip: A })),
+      )
       if (turn % 3 === 0) await dataset.build()
     })
     expect(new Set(seen).size).toBe(seen.length)
@@ -102,16 +112,46 @@ interface ModelEntry {
 }
 
 const step = fc.oneof(
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('append'), ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 12 }) }) },
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('delete'), ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('expiring'), ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('build'), ids: fc.constant<number[]>([]) }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait'), ids: fc.constant<number[]>([]) }) },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('append'),
+      ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 12 }),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('delete'),
+      ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('expiring'),
+      ids: fc.array(fc.nat(60), { minLength: 1, maxLength: 6 }),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('build'), ids: fc.constant<number[]>([]) }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ kind: fc.constant('wait'), ids: fc.constant<number[]>([]) }),
+  },
 )
 
 /** Ids of which some are not ASCII and some are the beginning of others. */
 const names = Array.from({ length: 61 }, (_, n) =>
-  n % 4 === 0 ? `p/${n}` : n % 4 === 1 ? `p/${n}/é` : n % 4 === 2 ? `${'q'.repeat((n % 7) + 1)}${n}` : `ü${n}\u{1F600}`,
+  n % 4 === 0
+    ? `p/${n}`
+    : n % 4 === 1
+      ? `p/${n}/é`
+      : n % 4 === 2
+        ? `${'q'.repeat((n % 7) + 1)}${n}`
+        : `ü${n}\u{1F600}`,
 )
 
 test('pages, lookups, ranges and prefixes agree with a plain map, whatever happened before', async () => {
@@ -121,7 +161,9 @@ test('pages, lookups, ranges and prefixes agree with a plain map, whatever happe
       const model = new Map<string, ModelEntry>()
       const current = (pi: string): ModelEntry | undefined => {
         const entry = model.get(pi)
-        return entry === undefined || (entry.exp !== null && entry.exp <= clock.now) ? undefined : entry
+        return entry === undefined || (entry.exp !== null && entry.exp <= clock.now)
+          ? undefined
+          : entry
       }
       for (const [i, { kind, ids }] of steps.entries()) {
         if (kind === 'build') await dataset.build()
@@ -149,11 +191,15 @@ test('pages, lookups, ranges and prefixes agree with a plain map, whatever happe
       const high = names[pick + 20] ?? ''
       const inRange = live.filter((pi) => keyOf(pi) >= keyOf(low) && keyOf(pi) < keyOf(high))
       expect(await collectIds(dataset, { from: low, to: high }, 3)).toEqual(inRange)
-      expect(await collectIds(dataset, { from: low, to: high, order: 'desc' }, 2)).toEqual(inRange.toReversed())
+      expect(await collectIds(dataset, { from: low, to: high, order: 'desc' }, 2)).toEqual(
+        inRange.toReversed(),
+      )
       for (const prefix of ['p/', 'p/1', 'q', 'ü', 'p/5/é', 'zz']) {
         const having = live.filter((pi) => pi.startsWith(prefix))
         expect(await collectIds(dataset, { prefix }, 4), prefix).toEqual(having)
-        expect(await collectIds(dataset, { prefix, order: 'desc' }, 5), prefix).toEqual(having.toReversed())
+        expect(await collectIds(dataset, { prefix, order: 'desc' }, 5), prefix).toEqual(
+          having.toReversed(),
+        )
         expect((await collect(dataset.entries({ prefix }))).map(({ pi }) => pi)).toEqual(having)
       }
       // Offsets and totals still count what has expired since; a build makes them exact.
@@ -163,7 +209,10 @@ test('pages, lookups, ranges and prefixes agree with a plain map, whatever happe
         for (const order of ['asc', 'desc'] as const) {
           const page = await dataset.list({ offset, order, limit: 5 })
           const all = order === 'asc' ? live : live.toReversed()
-          expect(page.items.map(({ pi }) => pi), `${order} ${offset}`).toEqual(all.slice(offset, offset + 5))
+          expect(
+            page.items.map(({ pi }) => pi),
+            `${order} ${offset}`,
+          ).toEqual(all.slice(offset, offset + 5))
           expect(page.totalCount).toBe(total)
         }
       }
@@ -197,7 +246,9 @@ test('offsets inside a prefix or a range count from its edge, across chain and s
         const up = await dataset.list({ ...options, order: 'asc' })
         expect(up.items.map(({ pi }) => pi)).toEqual(within.slice(offset, offset + 4))
         const down = await dataset.list({ ...options, order: 'desc' })
-        expect(down.items.map(({ pi }) => pi)).toEqual(within.toReversed().slice(offset, offset + 4))
+        expect(down.items.map(({ pi }) => pi)).toEqual(
+          within.toReversed().slice(offset, offset + 4),
+        )
         const tail = all.filter((pi) => pi >= 'k15')
         const from = await dataset.list({ from: 'k15', offset, limit: 4, order: 'asc' })
         expect(from.items.map(({ pi }) => pi)).toEqual(tail.slice(offset, offset + 4))
@@ -209,7 +260,9 @@ test('offsets inside a prefix or a range count from its edge, across chain and s
 
 test('what has expired since the build is skipped by pages, and counted until the next build', async () => {
   const { dataset, clock } = await openTest()
-  await dataset.appendBatch(['a', 'b', 'c', 'd'].map((pi) => ({ pi, tip: A, exp: pi === 'b' ? START + 5 : null })))
+  await dataset.appendBatch(
+    ['a', 'b', 'c', 'd'].map((pi) => ({ pi, tip: A, exp: pi === 'b' ? START + 5 : null })),
+  )
   await dataset.build()
   clock.now += 5
   const page = await dataset.list({ order: 'asc', limit: 2 })
@@ -226,7 +279,11 @@ test('entries streams what list pages, and with deleted what is remembered, too'
   const { dataset, ids } = await mixed()
   expect((await collect(dataset.entries())).map(({ pi }) => pi)).toEqual(ids)
   const all = await collect(dataset.entries({ deleted: true }))
-  expect(all.filter(({ tip }) => tip === null).map(({ pi }) => pi)).toEqual(['gone-chain', 'gone-tree', 'never-there'])
+  expect(all.filter(({ tip }) => tip === null).map(({ pi }) => pi)).toEqual([
+    'gone-chain',
+    'gone-tree',
+    'never-there',
+  ])
   const page = await dataset.list({ limit: 10, order: 'asc' })
   expect(page.items.map(plain)).toEqual(all.slice(0, 10).map(plain))
 })

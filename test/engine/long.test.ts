@@ -33,10 +33,15 @@ test('a build tells how far it is, never backwards, and to the end', async () =>
   await dataset.appendBatch(many(9000))
   const told: Progress[] = []
   const { blocksWritten } = await dataset.build({ onProgress: (progress) => told.push(progress) })
-  for (const [step, total] of [['merge', 9000], ['prove', blocksWritten]] as const) {
+  for (const [step, total] of [
+    ['merge', 9000],
+    ['prove', blocksWritten],
+  ] as const) {
     const mine = told.filter((progress) => progress.step === step)
     expect(mine.length, step).toBeGreaterThan(1)
-    expect(mine.map(({ done }) => done)).toEqual(mine.map(({ done }) => done).toSorted((a, b) => a - b))
+    expect(mine.map(({ done }) => done)).toEqual(
+      mine.map(({ done }) => done).toSorted((a, b) => a - b),
+    )
     expect(mine.at(-1)).toEqual({ step, done: total, total })
   }
 })

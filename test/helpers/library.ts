@@ -81,5 +81,5 @@ export const arbitraryChainBlock: fc.Arbitrary<ChainBlock> = fc.record({
   prev: fc.option(arbitraryCid),
   back: fc.array(arbitraryCid, { maxLength: BACK_EVERY }),
   ts: arbitraryUint,
-  entries: fc.array(arbitraryEntry, { maxLength: 20 }),
+  entries: fc.array(arbitraryEntry, { minLength: 1, maxLength: 20 }),
 })

@@ -9,12 +9,28 @@ import type { Block, CidBytes } from '../../model/cid.ts'
 
 export function carChunks(roots: readonly CidBytes[], blocks: Iterable<Block>): Uint8Array[] {
   const header = encode({ roots: roots.map((root) => CID.decode(root)), version: 1 })
-  const chunks: Uint8Array[] = [varint(header.length), header]
-  for (const { cid, bytes } of blocks) {
-    chunks.push(varint(cid.length + bytes.length), cid, bytes)
+  const chunks: Uint8Array[] = []
+  let small: Uint8Array[] = [varint(header.length), header]
+  let size = 0
+  const gather = (): void => {
+    chunks.push(Buffer.concat(small))
+    small = []
+    size = 0
   }
+  for (const { cid, bytes } of blocks) {
+    small.push(varint(cid.length + bytes.length), cid)
+    if (bytes.length < GATHERED_BYTES) small.push(bytes)
+    size += bytes.length
+    if (size < GATHERED_BYTES) continue
+    gather()
+    if (bytes.length >= GATHERED_BYTES) chunks.push(bytes)
+  }
+  gather()
   return chunks
 }
+
+/** Small blocks go out together: a write to the socket costs more than copying them. */
+const GATHERED_BYTES = 64 * 1024
 
 function varint(value: number): Uint8Array {
   const bytes: number[] = []

@@ -22,9 +22,9 @@ export function multipart(files: readonly FilePart[]): MultipartBody {
           `Content-Disposition: form-data; name="file"; filename="${encodeURIComponent(file.name)}"\r\n` +
           'Content-Type: application/octet-stream\r\n\r\n',
       ),
-      ...file.chunks,
-      Buffer.from('\r\n'),
     )
+    for (const chunk of file.chunks) chunks.push(chunk)
+    chunks.push(Buffer.from('\r\n'))
   }
   chunks.push(Buffer.from(`--${boundary}--\r\n`))
   const length = chunks.reduce((sum, chunk) => sum + chunk.length, 0)

@@ -9,7 +9,7 @@ import type { NewBlock } from './blocks.ts'
 import type { Environment } from './environment.ts'
 
 const MAX_BUFFERED = 16 * 2 ** 20
-const START_WRITING = 8 * 2 ** 20
+const START_WRITING = 2 * 2 ** 20
 const MAX_TRANSACTION = 16 * 2 ** 20
 const MAX_TRANSACTION_BUSY = 2 ** 20
 /** What a block weighs besides its bytes: the look-ups and pages of its digest. */

@@ -30,7 +30,11 @@ export const append: CommandSpec = {
     // What is not there cannot be deleted, so no dataset is made for it.
     const open = remove ? readDataset : writeDataset
     await open(context, async (dataset) => {
-      await printWritten(context.output, await dataset.append(entry, { signal: context.signal }), tip)
+      await printWritten(
+        context.output,
+        await dataset.append(entry, { signal: context.signal }),
+        tip,
+      )
     })
   },
 }

@@ -4,7 +4,7 @@ import type { DatasetStatus } from '../../engine/status.ts'
 import { CairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
 import { longOptions, readDataset, type CommandContext, type CommandSpec } from '../command.ts'
-import { formatBytes, formatCount, formatTime } from '../format.ts'
+import { counted, formatBytes, formatCount, formatTime } from '../format.ts'
 import { collect } from '../options.ts'
 
 export const buildSnapshot: CommandSpec = {
@@ -34,7 +34,10 @@ export const buildSnapshot: CommandSpec = {
     await readDataset(context, async (dataset) => {
       const need = options.switch('--if-needed') ? await needOf(context, dataset) : undefined
       if (need?.status === 'not_needed') return printNotNeeded(context, need.dataset)
-      await printBuilt(context, await dataset.build({ ...build, reason: build.reason ?? need?.status }))
+      await printBuilt(
+        context,
+        await dataset.build({ ...build, reason: build.reason ?? need?.status }),
+      )
     })
   },
 }
@@ -55,14 +58,20 @@ async function needOf({ config, output, signal }: CommandContext, dataset: Datas
   const rebuild = threshold('rebuild_threshold', 0.5)
   const emergency = threshold('emergency_threshold', 0.8)
   if (rebuild > limit) {
-    throw new CairnError('config', `The rebuild threshold ${rebuild} is above the chain limit ${limit}.`, {
-      hint: `"${dataset.name}" never has that many recent entries; set rebuild_threshold lower.`,
-    })
+    throw new CairnError(
+      'config',
+      `The rebuild threshold ${rebuild} is above the chain limit ${limit}.`,
+      {
+        hint: `"${dataset.name}" never has that many recent entries; set rebuild_threshold lower.`,
+      },
+    )
   }
   if (recent < rebuild) return { status: 'not_needed', dataset: status }
   if (recent < emergency) return { status: 'threshold', dataset: status }
   const counts = `${formatCount(recent)} of ${formatCount(limit)}`
-  output.error(`${output.yellow('warning:')} the recent chain holds ${counts} entries; build more often.`)
+  output.error(
+    `${output.yellow('warning:')} the recent chain holds ${counts} entries; build more often.`,
+  )
   return { status: 'emergency', dataset: status }
 }
 
@@ -71,7 +80,9 @@ async function printNotNeeded({ output }: CommandContext, dataset: DatasetStatus
   const { pointer, root, chunkCount } = dataset
   if (!output.json) {
     await output.line(String(pointer['latest_snapshot_cid']))
-    output.note(`not needed: ${formatCount(Number(pointer['recent_count']))} recent entries`)
+    output.note(
+      `not needed: ${counted(Number(pointer['recent_count']), 'recent entry', 'recent entries')}`,
+    )
     return
   }
   await output.document({
@@ -101,9 +112,10 @@ async function printBuilt({ output }: CommandContext, report: BuildReport): Prom
     return
   }
   output.note(
-    `snapshot ${report.seq}: ${formatCount(report.live)} entities in ${formatCount(report.chunkCount)} chunks; ` +
-      `folded ${formatCount(report.folded)} entries, wrote ${formatCount(report.chunksWritten)} chunks, ` +
-      `${formatCount(report.blocksWritten)} blocks, ${formatBytes(report.bytesWritten)}`,
+    `snapshot ${report.seq}: ${counted(report.live, 'entity', 'entities')} in ` +
+      `${counted(report.chunkCount, 'chunk')}; folded ${counted(report.folded, 'entry', 'entries')}, wrote ` +
+      `${counted(report.chunksWritten, 'chunk')}, ${counted(report.blocksWritten, 'block')}, ` +
+      `${formatBytes(report.bytesWritten)}`,
   )
 }
 

@@ -32,7 +32,10 @@ export const cat: CommandSpec = {
   },
 }
 
-async function tipOf({ args, options, signal }: CommandContext, dataset: Dataset): Promise<CidBytes> {
+async function tipOf(
+  { args, options, signal }: CommandContext,
+  dataset: Dataset,
+): Promise<CidBytes> {
   const [name = ''] = args
   if (options.switch('--cid')) return parseCid(name)
   const at = momentOf(options)

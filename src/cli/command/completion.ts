@@ -1,7 +1,12 @@
 import type { Command, Option } from 'commander'
 import { CairnError } from '../../errors.ts'
 import type { CommandSpec } from '../command.ts'
-import { completionScript, SHELLS, type CompletedCommand, type CompletedOption } from '../completion-scripts.ts'
+import {
+  completionScript,
+  SHELLS,
+  type CompletedCommand,
+  type CompletedOption,
+} from '../completion-scripts.ts'
 import { buildProgram, defineCommand } from '../program.ts'
 
 export const completion: CommandSpec = {
@@ -14,15 +19,23 @@ export const completion: CommandSpec = {
   run: async ({ args, output }) => {
     const shell = SHELLS.find((one) => one === args[0])
     if (shell === undefined) {
-      throw new CairnError('usage', `There is no completion for "${(args[0] ?? '').slice(0, 60)}".`, {
-        hint: `Give one of ${SHELLS.join(', ')}.`,
-      })
+      throw new CairnError(
+        'usage',
+        `There is no completion for "${(args[0] ?? '').slice(0, 60)}".`,
+        {
+          hint: `Give one of ${SHELLS.join(', ')}.`,
+        },
+      )
     }
     const program = buildProgram(() => Promise.resolve())
     const commands: CompletedCommand[] = []
     for (const command of program.commands) {
       await defineCommand(command)
-      commands.push({ name: command.name(), summary: command.summary(), options: optionsOf(command) })
+      commands.push({
+        name: command.name(),
+        summary: command.summary(),
+        options: optionsOf(command),
+      })
     }
     const script = completionScript(shell, commands, optionsOf(program))
     if (output.json) await output.document({ shell, script })
@@ -31,11 +44,13 @@ export const completion: CommandSpec = {
 }
 
 function optionsOf(command: Command): CompletedOption[] {
-  return [...command.options, ...helpOption].map(({ short, long, description, required }: OptionLike) => ({
-    flags: [long, short].filter((flag) => flag !== undefined),
-    description,
-    value: required,
-  }))
+  return [...command.options, ...helpOption].map(
+    ({ short, long, description, required }: OptionLike) => ({
+      flags: [long, short].filter((flag) => flag !== undefined),
+      description,
+      value: required,
+    }),
+  )
 }
 
 type OptionLike = Pick<Option, 'description' | 'required'> & {

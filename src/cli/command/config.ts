@@ -15,11 +15,14 @@ export const config: CommandSpec = {
     if (output.json) return output.document({ settings, config_file: given.file ?? null })
     const rows = SETTING_NAMES.map((name) => {
       const { value, origin } = settings[name] ?? { value: null, origin: '' }
-      return [name, printable(String(value ?? '-')), origin] as const
+      const shown = value ?? SETTINGS[name].fallbackText ?? '-'
+      return [name, printable(String(shown)), origin] as const
     })
     const widths = [0, 1].map((i) => Math.max(...rows.map((row) => row[i]?.length ?? 0)))
     for (const [name, value, origin] of rows) {
-      await output.line(`${name.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${origin}`)
+      await output.line(
+        `${name.padEnd(widths[0] ?? 0)}  ${value.padEnd(widths[1] ?? 0)}  ${origin}`,
+      )
     }
   },
 }
@@ -30,7 +33,10 @@ export interface ShownSetting {
 }
 
 /** All settings fit for showing. */
-export function maskedSettings({ values, origins }: Config): Readonly<Record<string, ShownSetting>> {
+export function maskedSettings({
+  values,
+  origins,
+}: Config): Readonly<Record<string, ShownSetting>> {
   return Object.fromEntries(
     SETTING_NAMES.map((name) => {
       const value = values[name]

@@ -4,6 +4,7 @@ import { writeBundle } from '../doctor/bundle.ts'
 import type { CheckResult } from '../doctor/check.ts'
 import { checkMachine } from '../doctor/machine.ts'
 import { checkStore } from '../doctor/store.ts'
+import { counted } from '../format.ts'
 import type { Output } from '../output.ts'
 
 export const doctor: CommandSpec = {
@@ -34,10 +35,17 @@ export const doctor: CommandSpec = {
 
 function redacted(result: CheckResult, { redact }: Output): CheckResult {
   const { message, hint } = result
-  return { ...result, message: redact(message), ...(hint === undefined ? {} : { hint: redact(hint) }) }
+  return {
+    ...result,
+    message: redact(message),
+    ...(hint === undefined ? {} : { hint: redact(hint) }),
+  }
 }
 
-async function printCheck({ name, status, message, hint }: CheckResult, output: Output): Promise<void> {
+async function printCheck(
+  { name, status, message, hint }: CheckResult,
+  output: Output,
+): Promise<void> {
   const marks = {
     ok: output.green('ok     '),
     warning: output.yellow('warning'),
@@ -49,12 +57,15 @@ async function printCheck({ name, status, message, hint }: CheckResult, output: 
   await output.flush()
 }
 
-async function printVerdict({ output }: CommandContext, checks: readonly CheckResult[]): Promise<void> {
+async function printVerdict(
+  { output }: CommandContext,
+  checks: readonly CheckResult[],
+): Promise<void> {
   const failures = checks.filter(({ status }) => status === 'failed')
   const warnings = checks.filter(({ status }) => status === 'warning').length
   const healthy = failures.length === 0
   if (output.json) await output.document({ healthy, warnings, failures: failures.length, checks })
-  else if (healthy) await output.line(output.bold(`healthy, ${warnings} warnings`))
+  else if (healthy) await output.line(output.bold(`healthy, ${counted(warnings, 'warning')}`))
   const [first] = failures
   if (first === undefined) return
   throw new CairnError('unhealthy', `${failures.length} of ${checks.length} checks failed.`, {

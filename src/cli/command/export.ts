@@ -2,7 +2,7 @@ import type { Dataset } from '../../engine/dataset.ts'
 import { throwIfAborted } from '../../errors.ts'
 import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { Exporter } from '../export-line.ts'
-import { formatCount } from '../format.ts'
+import { counted, formatCount } from '../format.ts'
 import { addMoment, momentOf } from '../moment.ts'
 import { writeNewFile } from '../new-file.ts'
 
@@ -32,7 +32,8 @@ export const exportCommand: CommandSpec = {
         signal: context.signal,
       })
       let bytes: number | undefined
-      if (out === undefined || out === '-') await stream(context, dataset, exporter, (line) => output.line(line))
+      if (out === undefined || out === '-')
+        await stream(context, dataset, exporter, (line) => output.line(line))
       else {
         bytes = await writeNewFile(out, options.switch('--force'), (file) =>
           stream(context, dataset, exporter, (line) => file.line(line)),
@@ -80,10 +81,20 @@ async function report(
 ): Promise<void> {
   const { entries, deleted, values, incomplete } = counts
   if (bytes !== undefined && output.json) {
-    await output.document({ status: 'exported', file: out, bytes, entries, deleted, values, incomplete })
+    await output.document({
+      status: 'exported',
+      file: out,
+      bytes,
+      entries,
+      deleted,
+      values,
+      incomplete,
+    })
   }
   await output.flush()
-  output.note(`exported ${formatCount(entries)} entities, ${formatCount(deleted)} of them deleted`)
+  output.note(
+    `exported ${counted(entries, 'entity', 'entities')}, ${formatCount(deleted)} of them deleted`,
+  )
   if (!options.switch('--values') || incomplete === 0) return
   output.error(
     `${output.yellow('warning:')} ${formatCount(incomplete)} lines do not carry all of their content ` +

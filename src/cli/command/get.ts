@@ -23,7 +23,8 @@ export const get: CommandSpec = {
       const record = entryRecord(entry)
       if (output.json) return output.document(record)
       const rows = Object.entries({ ...record, pi: printable(record.pi) })
-      for (const row of columns(rows.map(([name, value]) => [name, value ?? '-']))) await output.line(row)
+      for (const row of columns(rows.map(([name, value]) => [name, value ?? '-'])))
+        await output.line(row)
     })
   },
 }

@@ -8,9 +8,7 @@ export const history: CommandSpec = {
     ['cairn history scan-7 --limit 5 --json', 'the newest five, as NDJSON'],
   ],
   define: (command) =>
-    command
-      .argument('<pi>', 'the id of the entity')
-      .option('--limit <n>', 'versions at most'),
+    command.argument('<pi>', 'the id of the entity').option('--limit <n>', 'versions at most'),
   run: async (context) => {
     const { args, options, output, signal } = context
     const [pi = ''] = args

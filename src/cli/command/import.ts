@@ -3,7 +3,7 @@ import type { Dataset } from '../../engine/dataset.ts'
 import { isCairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
 import { longOptions, writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
-import { formatCount } from '../format.ts'
+import { counted, formatCount } from '../format.ts'
 import { commitBatch, cutBatches, type Cut } from '../import-batches.ts'
 import { atLine, parseImportLine, type ImportLine } from '../import-line.ts'
 import { openInput } from '../input.ts'
@@ -49,7 +49,10 @@ interface Outcome {
   bulk?: BulkReport
 }
 
-async function importAll(context: CommandContext, lines: AsyncIterable<readonly Line[]>): Promise<void> {
+async function importAll(
+  context: CommandContext,
+  lines: AsyncIterable<readonly Line[]>,
+): Promise<void> {
   const groups = lines[Symbol.asyncIterator]()
   const first: Line[][] = []
   let count = 0
@@ -103,7 +106,7 @@ async function importBatches(
         progress.update({ step: 'import', done: outcome.lines })
       }
     } catch (error) {
-      if (outcome.lines > 0) output.note(`committed before that: ${formatCount(outcome.lines)} lines`)
+      if (outcome.lines > 0) output.note(`committed before that: ${counted(outcome.lines, 'line')}`)
       throw error
     }
   })
@@ -139,14 +142,15 @@ async function importBulk(
     return { way: 'bulk', lines, appended: bulk.appended, already: bulk.already, bulk }
   } catch (error) {
     const ofLine = isCairnError(error, 'invalid_content') || isCairnError(error, 'too_large')
-    if (ofLine && error.details['line'] === undefined && last !== undefined) throw atLine(error, last.number)
+    if (ofLine && error.details['line'] === undefined && last !== undefined)
+      throw atLine(error, last.number)
     throw error
   }
 }
 
 function sentence({ way, lines, appended, already }: Outcome): string {
   const how = way === 'bulk' ? ' in one commit' : ''
-  return `imported ${formatCount(lines)} lines${how}: ${formatCount(appended)} new, ${formatCount(already)} there already`
+  return `imported ${counted(lines, 'line')}${how}: ${formatCount(appended)} new, ${formatCount(already)} there already`
 }
 
 async function printOutcome({ output }: CommandContext, outcome: Outcome): Promise<void> {

@@ -1,5 +1,6 @@
 import { CairnError } from '../../errors.ts'
 import type { DatasetStatus } from '../../engine/status.ts'
+import { canonicalJson } from '../../model/commit.ts'
 import { withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { collect } from '../options.ts'
 
@@ -30,7 +31,8 @@ export const init: CommandSpec = {
       const status = await dataset.status({ signal: context.signal })
       if (!created) refuseOtherSettings(context, status)
       if (output.json) await output.document(record(status, created))
-      else await output.line(`${created ? 'created' : 'already there'}: ${name} in ${status.location}`)
+      else
+        await output.line(`${created ? 'created' : 'already there'}: ${name} in ${status.location}`)
     })
   },
 }
@@ -64,13 +66,17 @@ function refuseOtherSettings({ config, options }: CommandContext, status: Datase
     if (asked) throw different(status, name, String(there[name]))
   }
   const meta = options.object('--meta')
-  if (meta !== undefined && JSON.stringify(meta) !== JSON.stringify(status.meta)) {
+  if (meta !== undefined && canonicalJson(meta) !== canonicalJson(status.meta)) {
     throw different(status, 'metadata', JSON.stringify(status.meta))
   }
 }
 
 function different({ dataset }: DatasetStatus, what: string, value: string): CairnError {
-  return new CairnError('conflict', `The dataset "${dataset}" is there, and its ${what} is ${value}.`, {
-    hint: 'Settings are fixed when a dataset is made; metadata change with `cairn build-snapshot --meta`.',
-  })
+  return new CairnError(
+    'conflict',
+    `The dataset "${dataset}" is there, and its ${what} is ${value}.`,
+    {
+      hint: 'Settings are fixed when a dataset is made; metadata change with `cairn build-snapshot --meta`.',
+    },
+  )
 }

@@ -1,6 +1,6 @@
 import { CairnError } from '../../errors.ts'
 import { readDataset, type CommandSpec } from '../command.ts'
-import { entryRecord, entryRow, formatCount } from '../format.ts'
+import { entryRecord, entryRow, counted, formatCount } from '../format.ts'
 import { addMoment, momentOf } from '../moment.ts'
 import type { Options } from '../options.ts'
 
@@ -48,7 +48,9 @@ export const list: CommandSpec = {
       }
       for (const entry of page.items) await output.line(entryRow(entry))
       await output.flush()
-      output.note(`${formatCount(page.items.length)} of ${formatCount(page.totalCount)} entities`)
+      output.note(
+        `${formatCount(page.items.length)} of ${counted(page.totalCount, 'entity', 'entities')}`,
+      )
       if (page.nextCursor !== null) output.note(`next page: --cursor ${page.nextCursor}`)
     })
   },
@@ -57,5 +59,7 @@ export const list: CommandSpec = {
 function orderOf(options: Options): 'asc' | 'desc' | undefined {
   const order = options.text('--order')
   if (order === undefined || order === 'asc' || order === 'desc') return order
-  throw new CairnError('usage', `--order cannot be "${order.slice(0, 60)}".`, { hint: 'Give asc or desc.' })
+  throw new CairnError('usage', `--order cannot be "${order.slice(0, 60)}".`, {
+    hint: 'Give asc or desc.',
+  })
 }

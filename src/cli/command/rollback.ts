@@ -4,7 +4,7 @@ import { CairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
 import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { confirm } from '../confirm.ts'
-import { formatCount } from '../format.ts'
+import { counted, formatCount } from '../format.ts'
 
 export const rollback: CommandSpec = {
   examples: [
@@ -28,7 +28,10 @@ export const rollback: CommandSpec = {
       if (context.options.switch('--dry-run')) return printPlan(context, plan)
       if (!context.options.switch('--yes')) await confirm(context, `${sentence(plan)} Go on?`)
       const keepChain = context.options.switch('--keep-chain')
-      await printReport(context, await dataset.rollback(target, { keepChain, signal: context.signal }))
+      await printReport(
+        context,
+        await dataset.rollback(target, { keepChain, signal: context.signal }),
+      )
     })
   },
 }
@@ -69,9 +72,12 @@ async function planOf(
 }
 
 function sentence({ dataset, target, keepChain, recentCount, countNow, countThen }: Plan): string {
-  const where = target.snapshot === undefined ? `commit ${target.commit}` : `snapshot ${target.snapshot}`
-  const chain = keepChain ? `keeping up to ${formatCount(recentCount)} recent entries` : 'without the recent chain'
-  return `"${dataset}" goes from ${formatCount(countNow)} entities to ${where} with ${formatCount(countThen)}, ${chain}.`
+  const where =
+    target.snapshot === undefined ? `commit ${target.commit}` : `snapshot ${target.snapshot}`
+  const chain = keepChain
+    ? `keeping up to ${counted(recentCount, 'recent entry', 'recent entries')}`
+    : 'without the recent chain'
+  return `"${dataset}" goes from ${counted(countNow, 'entity', 'entities')} to ${where} with ${formatCount(countThen)}, ${chain}.`
 }
 
 async function printPlan({ output }: CommandContext, plan: Plan): Promise<void> {
@@ -103,6 +109,6 @@ async function printReport({ output }: CommandContext, report: RollbackReport): 
   }
   await output.line(cid)
   await output.flush()
-  output.note(`snapshot ${seq} is current, ${formatCount(totalCount)} entities`)
+  output.note(`snapshot ${seq} is current, ${counted(totalCount, 'entity', 'entities')}`)
   output.note(`to undo: cairn rollback --commit ${undo}`)
 }

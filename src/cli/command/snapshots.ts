@@ -13,12 +13,17 @@ export const snapshots: CommandSpec = {
     const limit = options.count('--limit', 1) ?? Infinity
     await readDataset(context, async (dataset) => {
       let count = 0
-      for await (const { cid, seq, ts, entries, live, reason, tags } of dataset.snapshots({ signal })) {
+      for await (const { cid, seq, ts, entries, live, reason, tags } of dataset.snapshots({
+        signal,
+      })) {
         count += 1
         const time = formatTime(ts)
         const record = { cid: printCid(cid), seq, ts: time, entries, live, reason, tags }
         if (output.json) await output.document(record)
-        else await output.line([seq, time, live, record.cid, printable([reason, ...tags].join(' '))].join('\t'))
+        else
+          await output.line(
+            [seq, time, live, record.cid, printable([reason, ...tags].join(' '))].join('\t'),
+          )
         if (count >= limit) return
       }
     })

@@ -1,6 +1,6 @@
 import type { DatasetStatus } from '../../engine/status.ts'
 import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
-import { columns, formatBytes, formatCount } from '../format.ts'
+import { columns, counted, formatBytes, formatCount } from '../format.ts'
 
 export const status: CommandSpec = {
   examples: [
@@ -42,15 +42,17 @@ async function printStatus({ output }: CommandContext, found: DatasetStatus): Pr
   const field = (name: string): string => String(pointer[name])
   const count = (name: string): string => formatCount(Number(pointer[name]))
   const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-  const size = (bytes: number | undefined): string => (bytes === undefined ? 'unknown' : formatBytes(bytes))
+  const size = (bytes: number | undefined): string =>
+    bytes === undefined ? 'unknown' : formatBytes(bytes)
   const limit = formatCount(Number(settings['chain_limit']))
+  const entities = counted(Number(pointer['snapshot_count']), 'entity', 'entities')
   const rows = columns([
     ['dataset', `${found.dataset} (${String(settings['content'])})`],
     ['store', found.location],
     ['entities', count('total_count')],
     ['snapshot', field('latest_snapshot_cid')],
-    ['', `number ${field('snapshot_seq')} of ${field('snapshot_ts')}, ${count('snapshot_count')} entities`],
-    ['', `${formatCount(found.chunkCount)} chunks, ${formatBytes(found.treeBytes)}`],
+    ['', `number ${field('snapshot_seq')} of ${field('snapshot_ts')}`],
+    ['', `${entities}, ${counted(found.chunkCount, 'chunk')}, ${formatBytes(found.treeBytes)}`],
     ['root', found.root],
     ['recent', `${count('recent_count')} entries of at most ${limit}`],
     ['commit', `${field('number')} of ${field('last_updated')}`],

@@ -1,7 +1,7 @@
 /** A check of the doctor, and its result. */
 import { toCairnError } from '../../errors.ts'
 
-export type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped'
+type CheckStatus = 'ok' | 'warning' | 'failed' | 'skipped'
 
 export interface CheckResult {
   readonly name: string
@@ -15,7 +15,11 @@ export type Report = (result: CheckResult) => Promise<void>
 
 export const ok = (name: string, message: string): CheckResult => ({ name, status: 'ok', message })
 
-export const skipped = (name: string, message: string): CheckResult => ({ name, status: 'skipped', message })
+export const skipped = (name: string, message: string): CheckResult => ({
+  name,
+  status: 'skipped',
+  message,
+})
 
 export function warning(name: string, message: string, hint: string): CheckResult {
   return { name, status: 'warning', message, hint }

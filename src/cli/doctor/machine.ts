@@ -27,21 +27,26 @@ export async function checkMachine(config: Config, now: number): Promise<CheckRe
 }
 
 /** The folder of an embedded store. */
-export function storeFolder({ values }: Config): string | undefined {
+function storeFolder({ values }: Config): string | undefined {
   return values.store.startsWith('lmdb:') ? resolve(values.store.slice('lmdb:'.length)) : undefined
 }
 
 export function checkNode(version: string): CheckResult {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const [leastMajor, leastMinor] = LEAST_NODE
-  if (major > leastMajor || (major === leastMajor && minor >= leastMinor)) return ok('node', version)
+  if (major > leastMajor || (major === leastMajor && minor >= leastMinor))
+    return ok('node', version)
   return failed('node', `${version} is too old.`, `Install Node ${LEAST_NODE.join('.')} or later.`)
 }
 
 export function checkClock(now: number): CheckResult {
   const time = new Date(now).toISOString()
   if (now >= PAST) return ok('clock', time)
-  return failed('clock', `The clock says ${time}.`, 'Set the clock: times and expiries depend on it.')
+  return failed(
+    'clock',
+    `The clock says ${time}.`,
+    'Set the clock: times and expiries depend on it.',
+  )
 }
 
 function checkEnvironment(env: Readonly<Record<string, string | undefined>>): CheckResult {
@@ -54,11 +59,17 @@ function checkEnvironment(env: Readonly<Record<string, string | undefined>>): Ch
 /** A file that a secret came from is nobody else's business. */
 async function checkSettingFiles({ origins, file }: Config): Promise<CheckResult[]> {
   const from = origins.kubo_token
-  const path = from.startsWith('.env') ? resolve('.env') : from.startsWith('file') ? file : undefined
+  const path = from.startsWith('.env')
+    ? resolve('.env')
+    : from.startsWith('file')
+      ? file
+      : undefined
   if (path === undefined) return []
   const { mode } = await stat(path)
   if ((mode & FOR_OTHERS) === 0) return [ok('secrets', `only its owner may read ${path}`)]
-  return [warning('secrets', `Others may read ${path}, which holds a secret.`, `Run: chmod 600 ${path}`)]
+  return [
+    warning('secrets', `Others may read ${path}, which holds a secret.`, `Run: chmod 600 ${path}`),
+  ]
 }
 
 async function checkFolder(folder: string | undefined): Promise<CheckResult> {
@@ -77,12 +88,13 @@ async function checkFolder(folder: string | undefined): Promise<CheckResult> {
 }
 
 /** Of the nearest folder that is there. */
-export async function checkSpace(name: string, path: string): Promise<CheckResult> {
+async function checkSpace(name: string, path: string): Promise<CheckResult> {
   let folder = resolve(path)
   for (;;) {
     const space = await statfs(folder).catch(() => undefined)
     if (space !== undefined) return spaceResult(name, folder, space.bavail * space.bsize)
-    if (dirname(folder) === folder) return failed(name, `${path} cannot be looked at.`, 'Check the path.')
+    if (dirname(folder) === folder)
+      return failed(name, `${path} cannot be looked at.`, 'Check the path.')
     folder = dirname(folder)
   }
 }

@@ -11,7 +11,10 @@ import { spaceResult } from './machine.ts'
 const CLOCK_SLACK_MS = 5 * 60_000
 
 /** The dataset's status, for a support bundle, if it could be read. */
-export async function checkStore(context: CommandContext, report: Report): Promise<DatasetStatus | undefined> {
+export async function checkStore(
+  context: CommandContext,
+  report: Report,
+): Promise<DatasetStatus | undefined> {
   try {
     return await withStore(context, false, async (cairn) => {
       await report(ok('store', `${cairn.location} opens`))
@@ -25,7 +28,13 @@ export async function checkStore(context: CommandContext, report: Report): Promi
   }
 }
 
-function storeResults({ details, synced, sizeBytes, freeBytes, notes }: StoreStatus): CheckResult[] {
+function storeResults({
+  details,
+  synced,
+  sizeBytes,
+  freeBytes,
+  notes,
+}: StoreStatus): CheckResult[] {
   const facts = Object.entries(details).map(([name, value]) => `${name} ${value}`)
   const size = sizeBytes === undefined ? [] : [`size ${formatBytes(sizeBytes)}`]
   const results = [ok('store details', [...facts, ...size].join(', ') || 'none')]
@@ -46,7 +55,8 @@ async function checkDataset(
     const dataset = await cairn.dataset(name)
     const status = await dataset.status({ signal: context.signal })
     await report(ok('dataset', `the index pointer of "${name}" and all that it names can be read`))
-    await report(checkPage((await dataset.list({ limit: 1, signal: context.signal })).totalCount))
+    const { totalCount } = await dataset.list({ limit: 1, signal: context.signal })
+    await report(ok('entities', formatCount(totalCount)))
     for (const result of pointerResults(status, Date.now())) await report(result)
     return status
   } catch (error) {
@@ -54,8 +64,6 @@ async function checkDataset(
     return undefined
   }
 }
-
-const checkPage = (count: number): CheckResult => ok('entities', formatCount(count))
 
 export function pointerResults({ pointer }: DatasetStatus, now: number): CheckResult[] {
   const settings = pointer['settings'] as Readonly<Record<string, unknown>>
