@@ -100,6 +100,7 @@ function branchOf(level, children) {
 function makeRecords() {
   const identity = 'bmvuwc3tqmfzgk5dpobqxezlsmu'
   const leaf = leafOf(samples, 'linked')
+  const other = leafOf([{ ...samples[0], pi: 'z' }], 'linked')
   const children = [
     {
       last: 'musée/日本',
@@ -109,14 +110,7 @@ function makeRecords() {
       exp: 0xffffffff,
       cid: cborCidOf(leaf),
     },
-    {
-      last: 'z',
-      count: 1,
-      live: 1,
-      bytes: 119,
-      exp: null,
-      cid: cborCidOf(leafOf([{ ...samples[0], pi: 'z' }], 'linked')),
-    },
+    { last: 'z', count: 1, live: 1, bytes: other.length, exp: null, cid: cborCidOf(other) },
   ]
   const branch = branchOf(1, children)
   const chain = {

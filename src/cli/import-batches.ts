@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Appended } from '../engine/append.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
 import type { Dataset } from '../engine/dataset.ts'
-import type { AppendEntry } from '../engine/draft.ts'
 import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
 import { printCid } from '../model/cid.ts'
 import { atLine, parseImportLine, type ImportLine } from './import-line.ts'
@@ -21,12 +20,10 @@ export interface Cut {
   readonly prompt: boolean
 }
 
-/** Entities of a batch come either with their contents or with CIDs: the engine takes the two apart. */
 class Batch {
   readonly #size: number
   #lines: ImportLine[] = []
   #chars = 0
-  #kinds = new Map<string, boolean>()
 
   constructor(size: number) {
     this.#size = size
@@ -40,23 +37,19 @@ class Batch {
     return this.#lines.length >= this.#size
   }
 
-  fits({ entry, length }: ImportLine): boolean {
-    const kind = this.#kinds.get(entry.pi)
-    const sameKind = kind === undefined || kind === 'value' in entry
-    return this.empty || (!this.full && sameKind && this.#chars + length <= BATCH_CHARS)
+  fits({ length }: ImportLine): boolean {
+    return this.empty || (!this.full && this.#chars + length <= BATCH_CHARS)
   }
 
   add(line: ImportLine): void {
     this.#lines.push(line)
     this.#chars += line.length
-    this.#kinds.set(line.entry.pi, 'value' in line.entry)
   }
 
   take(): ImportLine[] {
     const lines = this.#lines
     this.#lines = []
     this.#chars = 0
-    this.#kinds = new Map()
     return lines
   }
 }
@@ -95,30 +88,20 @@ async function isSilent(next: Promise<unknown>): Promise<boolean> {
   }
 }
 
-/** Durable when it resolves; the answers are in the order of the lines. */
+/** All or nothing, and durable when it resolves; the answers are in the order of the lines. */
 export async function commitBatch(
   dataset: Dataset,
   lines: readonly ImportLine[],
   signal: AbortSignal,
 ): Promise<Appended[]> {
-  const puts: { pi: string; value: unknown }[] = []
-  const appends: AppendEntry[] = []
-  for (const { entry } of lines) {
-    if ('value' in entry) puts.push(entry)
-    else appends.push(entry)
+  try {
+    return await dataset.appendBatch(
+      lines.map(({ entry }) => entry),
+      { signal },
+    )
+  } catch (error) {
+    throw named(toCairnError(error), lines)
   }
-  // Side by side the two share a commit.
-  const [put, appended] = await Promise.allSettled([
-    dataset.putBatch(puts, { signal }),
-    dataset.appendBatch(appends, { signal }),
-  ])
-  const failed = [put, appended].find(({ status }) => status === 'rejected')
-  if (failed?.status === 'rejected') throw named(toCairnError(failed.reason), lines)
-  const fromPuts = put.status === 'fulfilled' ? put.value.values() : [].values()
-  const fromAppends = appended.status === 'fulfilled' ? appended.value.values() : [].values()
-  return lines.flatMap(
-    ({ entry }) => ('value' in entry ? fromPuts : fromAppends).next().value ?? [],
-  )
 }
 
 /** Says which line an error is about, where that is certain. */

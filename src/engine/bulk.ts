@@ -30,6 +30,7 @@ import { draftOf, judge, type AppendEntry, type Draft } from './draft.ts'
 import { decodeDraft, encodeDraft } from './draft-record.ts'
 import { ContentStager } from './content-stager.ts'
 import { Guard } from './guard.ts'
+import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
 import type { State } from './state.ts'
@@ -64,6 +65,7 @@ export async function bulkLoad(
   source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
   options: BulkOptions = {},
 ): Promise<BulkReport> {
+  checkNotes(options)
   const guard = await Guard.take(context, pointer, options.reason ?? 'bulk load')
   const sort = new ExternalSort({ tempDir: options.tempDir, memoryBytes: options.sortBytes })
   const staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
@@ -100,7 +102,7 @@ async function readSource(
   const checkTips = new TipCheck(context, pointer.seen.commit, options)
   let done = 0
   for await (const item of source) {
-    const draft = await draftOfItem(item, content)
+    const draft = await draftOfItem(item, (value) => content.put(value))
     if (!('value' in item)) await checkTips.add(draft)
     await sort.add({ key: draft.key, payload: encodeDraft(draft) })
     done += 1
@@ -111,12 +113,18 @@ async function readSource(
   await content.flush()
 }
 
-async function draftOfItem(item: ImportEntry, content: ContentStager): Promise<Draft> {
+/** An entry's draft; a content that comes with it is stored by `store`, which gives its CID. */
+export function draftOfItem(
+  item: ImportEntry,
+  store: (value: unknown) => CidBytes | Promise<CidBytes>,
+): Draft | Promise<Draft> {
   if (!('value' in item)) return draftOf(item)
   const { value, ...rest } = item
   // Refuses a bad id or version before anything is stored.
   draftOf({ ...rest, tip: null })
-  return draftOf({ ...rest, tip: await content.put(value) })
+  const tip = store(value)
+  if (tip instanceof Promise) return tip.then((cid) => draftOf({ ...rest, tip: cid }))
+  return draftOf({ ...rest, tip })
 }
 
 /** Proves the contents of linked tips, many at a time. */

@@ -11,12 +11,12 @@ import { isExpired, type Entry } from '../model/entry.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
-import { bulkLoad, refuseMissing, type BulkOptions, type BulkReport, type ImportEntry } from './bulk.ts'
+import { bulkLoad, draftOfItem, refuseMissing, type BulkOptions, type BulkReport, type ImportEntry } from './bulk.ts'
 import { ContentStager, encodeSmall } from './content-stager.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
 import type { Context } from './context.ts'
-import { draftOf, parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
+import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
 import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
 import type { Pointer } from './pointer.ts'
@@ -66,11 +66,9 @@ export class Dataset {
     return appended
   }
 
-  /** Adds entries, all or none of them. */
-  async appendBatch(entries: readonly AppendEntry[], options: AppendOptions = {}): Promise<Appended[]> {
-    const drafts = entries.map(draftOf)
-    await this.#checkContent(drafts, [], options.signal)
-    return this.#appender.append({ drafts, content: [], signal: options.signal })
+  /** Adds entries, all or none of them. Each comes with its content's CID, or with the content itself. */
+  async appendBatch(entries: readonly ImportEntry[], options: AppendOptions = {}): Promise<Appended[]> {
+    return (await this.#write(entries, options)).appended
   }
 
   /** Stores a JSON value or bytes and makes it the entity's next version. */
@@ -89,32 +87,32 @@ export class Dataset {
     puts: readonly (PutOptions & { readonly pi: string; readonly value: ContentValue })[],
     options: AppendOptions = {},
   ): Promise<PutResult[]> {
+    const { appended, drafts } = await this.#write(puts, options)
+    return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? new Uint8Array() }))
+  }
+
+  async #write(
+    entries: readonly ImportEntry[],
+    { signal }: AppendOptions,
+  ): Promise<{ appended: Appended[]; drafts: readonly Draft[] }> {
     const content: Block[] = []
     const files = new ContentStager(
-      () => this.#context.backend.stage(this.name, 'content of a put'),
-      options.signal,
+      () => this.#context.backend.stage(this.name, 'content of a put', { signal }),
+      signal,
     )
     try {
       const drafts: Draft[] = []
-      for (const { pi, value, ...rest } of puts) {
-        parseId(pi)
-        drafts.push(draftOf({ ...rest, pi, tip: await this.#encode(value, content, files) }))
+      for (const entry of entries) {
+        // Only a large content makes the batch wait: those behind it would overtake it.
+        const draft = draftOfItem(entry, (value) => storeContent(value, content, files))
+        drafts.push(draft instanceof Promise ? await draft : draft)
       }
       await files.flush()
-      await this.#checkContent(drafts, content, options.signal)
-      const appended = await this.#appender.append({ drafts, content, signal: options.signal })
-      return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? new Uint8Array() }))
+      await this.#checkContent(drafts, content, signal)
+      return { appended: await this.#appender.append({ drafts, content, signal }), drafts }
     } finally {
       await files.end()
     }
-  }
-
-  /** Small contents travel with the commit, large ones are staged before it. */
-  async #encode(value: unknown, content: Block[], files: ContentStager): Promise<CidBytes> {
-    const block = encodeSmall(value)
-    if (block === undefined) return files.put(value)
-    content.push(block)
-    return block.cid
   }
 
   /** A linked tip joins the chain only when its whole DAG is in the store, or comes with it. */
@@ -258,4 +256,16 @@ export class Dataset {
     const state = await this.#pointer.current(options.signal)
     return datasetStatus(this.#context, state, options.signal)
   }
+}
+
+/** Small contents travel with the commit, large ones are staged before it. */
+function storeContent(
+  value: unknown,
+  content: Block[],
+  files: ContentStager,
+): CidBytes | Promise<CidBytes> {
+  const block = encodeSmall(value)
+  if (block === undefined) return files.put(value)
+  content.push(block)
+  return block.cid
 }

@@ -50,7 +50,7 @@ export function decodeIpldMap(bytes: Uint8Array, schema: string): IpldMap {
 }
 
 /** For a record that has another tag than `expected`: of another version, or of another kind. */
-export function otherSchema(what: string, found: unknown, expected: string): CairnError {
+function otherSchema(what: string, found: unknown, expected: string): CairnError {
   const name = expected.slice(0, expected.indexOf('@') + 1)
   if (typeof found === 'string' && found.startsWith(name)) {
     return new CairnError('format_unsupported', `${what} has the format "${found.slice(0, 64)}".`, {

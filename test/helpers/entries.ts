@@ -47,7 +47,7 @@ export const arbitraryUint: fc.Arbitrary<number> = fc.oneof(
   fc.maxSafeNat(),
 )
 
-export const arbitraryTip: fc.Arbitrary<Uint8Array | null> = fc.oneof(
+const arbitraryTip: fc.Arbitrary<Uint8Array | null> = fc.oneof(
   fc.constant(null),
   fc.string().map((text) => tipOf(text)),
   fc

@@ -4,16 +4,10 @@
  * `src`, so that a mistake there is not repeated here. Tests compare the two.
  */
 import { createHash } from 'node:crypto'
-import { createRequire } from 'node:module'
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { create as digestOf } from 'multiformats/hashes/digest'
-
-interface Murmur {
-  readonly x86: { hash32(bytes: Uint8Array, seed: number): number }
-}
-
-const murmur = createRequire(import.meta.url)('murmurhash3js-revisited') as Murmur
+import murmur from 'murmurhash3js-revisited'
 
 export const naiveHash = (bytes: Uint8Array, seed: number): number => murmur.x86.hash32(bytes, seed)
 

@@ -56,7 +56,7 @@ export async function merge(entries: readonly Entry[], into: MergeInto): Promise
   return { ...merged, chunkSize }
 }
 
-export async function* runsOf(entries: readonly Entry[], runLength: number): AsyncGenerator<Run> {
+async function* runsOf(entries: readonly Entry[], runLength: number): AsyncGenerator<Run> {
   const newest = new Map<string, Entry>()
   for (const entry of entries) newest.set(keyOf(entry.pi), entry)
   const keys = [...newest.keys()].sort((a, b) => (a < b ? -1 : 1))

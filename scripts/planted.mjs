@@ -1,0 +1,140 @@
+/**
+ * Do the promise tests bite? Applies each patch of test/planted, one at a time, to a copy of the project;
+ * every one breaks a promise in the code, and the test that its header names must then fail, by an
+ * assertion, and pass without it.
+ *
+ *   node scripts/planted.mjs            all of it
+ *   node scripts/planted.mjs NAME...    only the patches whose file names contain a NAME
+ *   node scripts/planted.mjs --check    only whether the patches apply
+ *
+ * A patch begins with two lines before the diff:
+ *   # test: test/promises/promise-1.test.ts
+ *   # name: the full name of one test of that file
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import {
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = join(root, 'test', 'planted')
+const copied = [
+  'src',
+  'test',
+  'scripts',
+  'tools',
+  'package.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'vitest.config.ts',
+]
+const TEST_MS = 120_000
+
+const checkOnly = process.argv.includes('--check')
+const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
+
+function readPatch(file) {
+  const text = readFileSync(join(folder, file), 'utf8')
+  const header = (key) => new RegExp(`^# ${key}: (.+)$`, 'm').exec(text)?.[1]
+  const test = header('test')
+  const name = header('name')
+  if (test === undefined || name === undefined) throw new Error(`${file} does not name its test.`)
+  return { file, text, test, name, promise: /^promise-(\d)/.exec(file)?.[1] ?? '?' }
+}
+
+function copyProject() {
+  const dir = mkdtempSync(join(tmpdir(), 'cairn-planted-'))
+  for (const name of copied) {
+    if (existsSync(join(root, name))) cpSync(join(root, name), join(dir, name), { recursive: true })
+  }
+  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
+  return dir
+}
+
+/** Two lines of context are enough, and the place may have moved. */
+function apply(dir, patch, reverse = false) {
+  const args = ['apply', '--recount', '-C1', ...(reverse ? ['-R'] : []), '-']
+  const env = { ...process.env, GIT_DIR: join(dir, '.none'), GIT_CEILING_DIRECTORIES: tmpdir() }
+  const { status, stderr } = spawnSync('git', args, {
+    cwd: dir,
+    input: patch.text,
+    env,
+    encoding: 'utf8',
+  })
+  return status === 0 ? undefined : stderr.trim()
+}
+
+/** Runs one test by its name: `passed`, `failed` by an assertion, or why it did not run as it should. */
+function runTest(dir, { test, name }) {
+  const report = join(dir, 'report.json')
+  rmSync(report, { force: true })
+  const exact = `^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`
+  const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
+  const args = [vitest, 'run', test, '-t', exact, '--reporter=json', `--outputFile=${report}`]
+  const { stderr } = spawnSync(process.execPath, args, {
+    cwd: dir,
+    encoding: 'utf8',
+    timeout: TEST_MS,
+  })
+  if (!existsSync(report)) return `no report: ${stderr.slice(0, 300)}`
+  const suites = JSON.parse(readFileSync(report, 'utf8')).testResults
+  const one = suites
+    .flatMap(({ assertionResults }) => assertionResults)
+    .find(({ title }) => title === name)
+  if (one === undefined) return suites[0]?.message?.slice(0, 300) || 'there is no test of this name'
+  if (one.status === 'passed') return 'passed'
+  const message = one.failureMessages?.[0] ?? ''
+  const asserted = /^(AssertionError|Error: Property failed[^]*AssertionError)/.test(message)
+  return asserted ? 'failed' : `${one.status}: ${message.slice(0, 200)}`
+}
+
+function print(patch, verdict) {
+  console.log(
+    `${verdict === 'ok' ? 'ok  ' : 'BAD '} ${patch.promise}  ${patch.file.padEnd(44)} ${verdict === 'ok' ? '' : verdict}`,
+  )
+}
+
+const patches = readdirSync(folder)
+  .filter((file) => file.endsWith('.patch'))
+  .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
+  .sort()
+  .map(readPatch)
+const dir = copyProject()
+let bad = 0
+try {
+  execFileSync('git', ['--version'])
+  const sound = new Map()
+  for (const patch of patches) {
+    let verdict = 'ok'
+    const key = `${patch.test}\n${patch.name}`
+    if (!checkOnly && !sound.has(key)) sound.set(key, runTest(dir, patch))
+    const before = checkOnly ? 'passed' : sound.get(key)
+    const refused = apply(dir, patch)
+    if (refused !== undefined) verdict = `does not apply: ${refused}`
+    else if (before !== 'passed') verdict = `without the patch: ${before}`
+    else if (!checkOnly) {
+      const after = runTest(dir, patch)
+      if (after !== 'failed') verdict = `with the patch: ${after}`
+    }
+    if (refused === undefined && apply(dir, patch, true) !== undefined)
+      throw new Error(`${patch.file} cannot be taken back.`)
+    if (verdict !== 'ok') bad += 1
+    print(patch, verdict)
+  }
+} finally {
+  rmSync(dir, { recursive: true, force: true })
+}
+const promises = new Set(patches.map(({ promise }) => promise))
+console.log(
+  `${patches.length} planted faults for promises ${[...promises].join(', ')}: ${patches.length - bad} ${checkOnly ? 'apply' : 'noticed'}, ${bad} not`,
+)
+process.exitCode = bad === 0 && patches.length > 0 ? 0 : 1
