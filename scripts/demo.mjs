@@ -58,7 +58,9 @@ async function build(dataset, title) {
   step(title)
   const [report, time] = await timed(() => dataset.build())
   say(`snapshot ${report.seq}: ${printCid(report.snapshot)}`)
-  say(`  ${report.live} entities in ${report.chunkCount} chunks; ${report.chunksWritten} chunks written, ${time}`)
+  say(
+    `  ${report.live} entities in ${report.chunkCount} chunks; ${report.chunksWritten} chunks written, ${time}`,
+  )
   return report
 }
 
@@ -86,12 +88,20 @@ async function carryOver() {
   const [code, time] = await timed(
     () =>
       new Promise((resolve, reject) => {
-        const out = spawn(process.execPath, [cairnCommand, 'export', '--store', first, '--values', '--quiet'], {
-          stdio: ['ignore', 'pipe', 'inherit'],
-        })
-        const into = spawn(process.execPath, [cairnCommand, 'import', '-', '--store', second, '--quiet'], {
-          stdio: [out.stdout, 'ignore', 'inherit'],
-        })
+        const out = spawn(
+          process.execPath,
+          [cairnCommand, 'export', '--store', first, '--values', '--quiet'],
+          {
+            stdio: ['ignore', 'pipe', 'inherit'],
+          },
+        )
+        const into = spawn(
+          process.execPath,
+          [cairnCommand, 'import', '-', '--store', second, '--quiet'],
+          {
+            stdio: [out.stdout, 'ignore', 'inherit'],
+          },
+        )
         for (const child of [out, into]) child.on('error', reject)
         into.on('close', resolve)
       }),
@@ -106,7 +116,9 @@ await fill(dataset)
 await build(dataset, 'Building the first snapshot')
 step(`Updating ${UPDATES} of them`)
 await dataset.putBatch(Array.from({ length: UPDATES }, (_, i) => bookOf(i * 3, 2)))
-say(`book 3 is now edition ${(await dataset.content((await dataset.get(idOf(3))).tip)).value.edition}`)
+say(
+  `book 3 is now edition ${(await dataset.content((await dataset.get(idOf(3))).tip)).value.edition}`,
+)
 const latest = await build(dataset, 'Building again')
 await showRewritten(dataset)
 await pages(dataset)

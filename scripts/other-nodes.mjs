@@ -21,7 +21,15 @@ for (const major of MAJORS) {
   const node = join(folder, 'node_modules', packageName, 'bin', 'node')
   if (!existsSync(node)) {
     mkdirSync(folder, { recursive: true })
-    run('npm', ['install', '--prefix', folder, '--no-save', '--no-audit', '--no-fund', `${packageName}@${major}`])
+    run('npm', [
+      'install',
+      '--prefix',
+      folder,
+      '--no-save',
+      '--no-audit',
+      '--no-fund',
+      `${packageName}@${major}`,
+    ])
   }
   run(node, ['--version'])
   run(node, ['scripts/demo.mjs'])

@@ -56,7 +56,8 @@ const kubo = spawnSync(process.execPath, ['scripts/kubo.mjs'], {
 })
 const env = kubo.status === 0 ? { KUBO_BIN: kubo.stdout.trim() } : {}
 
-for (const name of ['typecheck', 'lint', 'format:check', 'knip']) check(name, 'npm', ['run', '--silent', name])
+for (const name of ['typecheck', 'lint', 'format:check', 'knip'])
+  check(name, 'npm', ['run', '--silent', name])
 check('build', 'npm', ['run', '--silent', 'build'])
 tests(env)
 check('planted faults are found', 'npm', ['run', '--silent', 'planted'], env)

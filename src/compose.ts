@@ -44,6 +44,9 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
 }
 
 /** Opens a store and everything in it. Close it when done. */
-export async function openCairn(store: string, options: StoreOptions & CairnOptions = {}): Promise<Cairn> {
+export async function openCairn(
+  store: string,
+  options: StoreOptions & CairnOptions = {},
+): Promise<Cairn> {
   return new Cairn(await openBackend(store, options), options)
 }

@@ -23,7 +23,17 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'compose.ts': ['errors.ts', 'store', 'engine', 'backend'],
   'index.ts': ['errors.ts', 'compose.ts', 'model', 'store', 'tree', 'content', 'engine'],
   config: ['errors.ts', 'util', 'model'],
-  cli: ['errors.ts', 'util', 'model', 'config', 'compose.ts', 'index.ts', 'content', 'engine', 'store'],
+  cli: [
+    'errors.ts',
+    'util',
+    'model',
+    'config',
+    'compose.ts',
+    'index.ts',
+    'content',
+    'engine',
+    'store',
+  ],
 }
 
 /** Where a third-party package may be named. */
@@ -84,7 +94,10 @@ test('each third-party package is named in its place', async () => {
   const broken: string[] = []
   for (const { file, target } of await imports()) {
     if (target.startsWith('.') || target.startsWith('node:')) continue
-    const name = target.split('/').slice(0, target.startsWith('@') ? 2 : 1).join('/')
+    const name = target
+      .split('/')
+      .slice(0, target.startsWith('@') ? 2 : 1)
+      .join('/')
     const allowed = PACKAGES[name] ?? []
     if (!allowed.some((place) => file.startsWith(place))) broken.push(`${file} imports ${target}`)
   }

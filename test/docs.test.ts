@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { ERROR_CODES } from '../src/errors.ts'
 
-const read = (path: string): Promise<string> => readFile(new URL(`../${path}`, import.meta.url), 'utf8')
+const read = (path: string): Promise<string> =>
+  readFile(new URL(`../${path}`, import.meta.url), 'utf8')
 
 test('docs/ERRORS.md has every error code with its exit code and HTTP status, and no other', async () => {
   const rows = [...(await read('docs/ERRORS.md')).matchAll(/^\| `(\w+)` \| (\d+) \| (\d+) \|/gm)]
@@ -14,7 +15,13 @@ test('docs/ERRORS.md has every error code with its exit code and HTTP status, an
 })
 
 test('every file that a document links to is there', async () => {
-  const documents = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+  const documents = [
+    'README.md',
+    'ARCHITECTURE.md',
+    'CONTRIBUTING.md',
+    'SECURITY.md',
+    'CHANGELOG.md',
+  ]
   const broken: string[] = []
   for (const document of documents) {
     for (const [, target] of (await read(document)).matchAll(/\]\((?!https?:)([^)#]+)/g)) {

@@ -13,7 +13,7 @@ export interface Figure {
 }
 
 /** Anonymous memory of this process in MB: mapped files are the system's. */
-export function anonymousMb(): number {
+function anonymousMb(): number {
   const status = readFileSync('/proc/self/status', 'utf8')
   return Number(/RssAnon:\s+(\d+)/.exec(status)?.[1] ?? 0) / 1024
 }

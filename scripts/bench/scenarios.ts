@@ -46,7 +46,11 @@ async function fold(count: number): Promise<Figure[]> {
     await readBack(context, stager.written, undefined, () => {})
   })
   await backend.close()
-  const details = { blocks: stager.written.length, bytes: stager.bytes, entries_per_s: rate(count, ms) }
+  const details = {
+    blocks: stager.written.length,
+    bytes: stager.bytes,
+    entries_per_s: rate(count, ms),
+  }
   return [
     { name: `full fold, ${count}`, value: ms, unit: 'ms', details },
     { name: `full fold, ${count}, memory`, value: peakMb, unit: 'MB' },
@@ -83,12 +87,19 @@ async function spread(count: number, dir: string): Promise<Figure[]> {
 /** New versions of `updates` entities, at even distances. */
 function updatesOf(count: number, updates: number): AppendEntry[] {
   const step = Math.floor(count / updates)
-  return Array.from({ length: updates }, (_, i) => ({ pi: idOf(i * step), tip: tipOf(Date.now() + i) }))
+  return Array.from({ length: updates }, (_, i) => ({
+    pi: idOf(i * step),
+    tip: tipOf(Date.now() + i),
+  }))
 }
 
 /** Folds them, as cron does: a process that knows nothing opens the store and builds. */
 async function merge(count: number, dir: string): Promise<Figure[]> {
-  const opening = await measure(() => openCairn(`lmdb:${dir}`).then((cairn) => cairn.dataset('main').then((dataset) => ({ cairn, dataset }))))
+  const opening = await measure(() =>
+    openCairn(`lmdb:${dir}`).then((cairn) =>
+      cairn.dataset('main').then((dataset) => ({ cairn, dataset })),
+    ),
+  )
   const { cairn, dataset } = opening.result
   const { ms, peakMb, result } = await measure(() => dataset.build())
   await cairn.close()
@@ -106,7 +117,8 @@ async function merge(count: number, dir: string): Promise<Figure[]> {
 }
 
 async function appendAll(dataset: Dataset, entries: readonly AppendEntry[]): Promise<void> {
-  for (let i = 0; i < entries.length; i += 1000) await dataset.appendBatch(entries.slice(i, i + 1000))
+  for (let i = 0; i < entries.length; i += 1000)
+    await dataset.appendBatch(entries.slice(i, i + 1000))
 }
 
 async function lookup(count: number, dir: string): Promise<Figure[]> {
@@ -149,7 +161,11 @@ async function pages(count: number, dir: string): Promise<Figure[]> {
       await dataset.list({ limit: PAGE, offset })
       times.push((performance.now() - start) * 1000)
     }
-    figures.push({ name: `page of 100 at ${tenth * 10}%, ${count}`, value: median(times), unit: 'us' })
+    figures.push({
+      name: `page of 100 at ${tenth * 10}%, ${count}`,
+      value: median(times),
+      unit: 'us',
+    })
   }
   return figures
 }
@@ -178,7 +194,9 @@ async function appends(clients: number, seconds: number): Promise<Figure[]> {
     seventy_percent_of_two_syncs: Math.round(limit),
     memory_mb: Math.round(peakMb),
   }
-  return [{ name: `durable appends, ${clients} clients`, value: rate(count, ms), unit: '/s', details }]
+  return [
+    { name: `durable appends, ${clients} clients`, value: rate(count, ms), unit: '/s', details },
+  ]
 }
 
 /** One sync of this disk, in microseconds. */
@@ -211,9 +229,17 @@ async function kuboBuild(url: string, count: number, fresh: number): Promise<Fig
   const chain = await measure(async () => {
     for (let i = 0; i < puts.length; i += 500) await dataset.putBatch(puts.slice(i, i + 500))
   })
-  figures.push({ name: `kubo: put ${fresh} with content onto ${count}`, value: chain.ms, unit: 'ms' })
+  figures.push({
+    name: `kubo: put ${fresh} with content onto ${count}`,
+    value: chain.ms,
+    unit: 'ms',
+  })
   const { ms, result } = await measure(() => dataset.build())
-  const details = { chunks: result.chunkCount, blocks: result.blocksWritten, bytes: result.bytesWritten }
+  const details = {
+    chunks: result.chunkCount,
+    blocks: result.blocksWritten,
+    bytes: result.bytesWritten,
+  }
   figures.push({ name: `kubo: build ${fresh} new onto ${count}`, value: ms, unit: 'ms', details })
   const page = await pageTime(dataset, Math.floor((count + fresh) / 2))
   figures.push({ name: `kubo: page of 100, ${count + fresh}`, value: page, unit: 'us' })
@@ -238,7 +264,14 @@ async function kuboBuildExternal(url: string, count: number, fresh: number): Pro
   await appendAll(dataset, updatesOf(count, fresh))
   const { ms, result } = await measure(() => dataset.build())
   const details = { blocks: result.blocksWritten, bytes: result.bytesWritten }
-  return [{ name: `kubo: build ${fresh} new onto ${count}, without content`, value: ms, unit: 'ms', details }]
+  return [
+    {
+      name: `kubo: build ${fresh} new onto ${count}, without content`,
+      value: ms,
+      unit: 'ms',
+      details,
+    },
+  ]
 }
 
 /** A chain of one entry a block, walked by a process that knows none of it, and folded. */

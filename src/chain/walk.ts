@@ -29,11 +29,14 @@ export interface WalkOptions {
 const AHEAD_BYTES = 4 << 20
 
 /** The blocks between base and head, newest first. */
-export async function* walkBack(store: BlockReader, options: WalkOptions): AsyncGenerator<LoadedBlock> {
+export async function* walkBack(
+  store: BlockReader,
+  options: WalkOptions,
+): AsyncGenerator<LoadedBlock> {
   const { base, dataset, floor, signal } = options
   const ahead = new Map<string, Uint8Array>()
   let newer: ChainBlock | undefined
-  for (let cid = options.head; cid !== null && !(base !== null && bytesEqual(cid, base)); ) {
+  for (let cid = options.head; cid !== null && !(base !== null && bytesEqual(cid, base));) {
     throwIfAborted(signal)
     const bytes = ahead.get(cidKey(cid)) ?? (await readOne(store, cid, signal))
     if (bytes === undefined) {
@@ -89,10 +92,14 @@ function checkSuccession(
     newer === undefined ||
     (block.ordinal < newer.ordinal && block.first + block.entries.length <= newer.first)
   if (block.dataset === dataset && follows) return
-  throw new CairnError('invalid_block', `The chain block ${printCid(cid)} does not belong where it stands.`, {
-    hint: 'The chain was damaged or forged; restore the dataset from a CAR.',
-    cid: printCid(cid),
-  })
+  throw new CairnError(
+    'invalid_block',
+    `The chain block ${printCid(cid)} does not belong where it stands.`,
+    {
+      hint: 'The chain was damaged or forged; restore the dataset from a CAR.',
+      cid: printCid(cid),
+    },
+  )
 }
 
 /** The blocks between base and head, oldest first. At most the chain limit, so they fit in memory. */

@@ -23,9 +23,13 @@ export function encodeJson(value: ContentValue): Block {
     })
   }
   if (bytes.length > MAX_BLOCK_BYTES) {
-    throw new CairnError('too_large', `A JSON value of ${bytes.length} bytes does not fit one block.`, {
-      hint: `Keep it below ${MAX_BLOCK_BYTES} bytes, split it into several entities, or put it as bytes.`,
-    })
+    throw new CairnError(
+      'too_large',
+      `A JSON value of ${bytes.length} bytes does not fit one block.`,
+      {
+        hint: `Keep it below ${MAX_BLOCK_BYTES} bytes, split it into several entities, or put it as bytes.`,
+      },
+    )
   }
   return cborBlock(bytes)
 }
@@ -64,7 +68,10 @@ export async function encodeFile(
   put: (block: Block) => Promise<void>,
 ): Promise<CidBytes> {
   const store = {
-    async put(cid: CID, value: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>): Promise<CID> {
+    async put(
+      cid: CID,
+      value: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    ): Promise<CID> {
       await put({ cid: cid.bytes, bytes: await collectBytes(value) })
       return cid
     },
@@ -75,7 +82,7 @@ export async function encodeFile(
   return cid.bytes
 }
 
-export async function collectBytes(
+async function collectBytes(
   parts: Uint8Array | Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
 ): Promise<Uint8Array> {
   if (parts instanceof Uint8Array) return parts

@@ -38,10 +38,14 @@ export function decodeContent(cid: CidBytes, codec: number, bytes: Uint8Array): 
       cause,
     })
   }
-  throw new CairnError('invalid_content', `The content ${printCid(cid)} has a codec that Cairn does not read.`, {
-    hint: 'Use dag-cbor, dag-json, dag-pb or raw.',
-    cid: printCid(cid),
-  })
+  throw new CairnError(
+    'invalid_content',
+    `The content ${printCid(cid)} has a codec that Cairn does not read.`,
+    {
+      hint: 'Use dag-cbor, dag-json, dag-pb or raw.',
+      cid: printCid(cid),
+    },
+  )
 }
 
 function collect(value: unknown, into: CidBytes[], depth: number): void {

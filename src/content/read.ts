@@ -9,7 +9,11 @@ export type Content =
   | { readonly kind: 'value'; readonly value: unknown }
   | { readonly kind: 'bytes'; readonly bytes: AsyncIterable<Uint8Array> }
 
-export async function readContent(store: BlockReader, tip: CidBytes, signal?: AbortSignal): Promise<Content> {
+export async function readContent(
+  store: BlockReader,
+  tip: CidBytes,
+  signal?: AbortSignal,
+): Promise<Content> {
   const { codec } = cidParts(tip)
   if (codec === CODEC_DAG_PB) return { kind: 'bytes', bytes: await fileBytes(store, tip, signal) }
   const bytes = await readBlock(store, tip, signal)
@@ -17,7 +21,11 @@ export async function readContent(store: BlockReader, tip: CidBytes, signal?: Ab
   return { kind: 'value', value: decodeContent(tip, codec, bytes) }
 }
 
-async function readBlock(store: BlockReader, cid: CidBytes, signal: AbortSignal | undefined): Promise<Uint8Array> {
+async function readBlock(
+  store: BlockReader,
+  cid: CidBytes,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
   const { hash, digest } = cidParts(cid)
   return hash === 'identity' ? digest : readProvedBlock(store, cid, 'the content block', { signal })
 }
@@ -42,10 +50,15 @@ async function fileBytes(
   const file = await exporter(CID.decode(tip), blocks, options).catch((error: unknown) => {
     throw notAFile(tip, error)
   })
-  if (file.type === 'file' || file.type === 'raw' || file.type === 'identity') return parts(tip, file.content())
-  throw new CairnError('invalid_content', `The content ${printCid(tip)} is a UnixFS ${file.type}, not a file.`, {
-    hint: 'Read it with an IPFS tool, such as `ipfs ls`.',
-  })
+  if (file.type === 'file' || file.type === 'raw' || file.type === 'identity')
+    return parts(tip, file.content())
+  throw new CairnError(
+    'invalid_content',
+    `The content ${printCid(tip)} is a UnixFS ${file.type}, not a file.`,
+    {
+      hint: 'Read it with an IPFS tool, such as `ipfs ls`.',
+    },
+  )
 }
 
 async function* parts(
@@ -63,9 +76,13 @@ async function* parts(
 function notAFile(tip: CidBytes, cause: unknown): CairnError {
   const error = toCairnError(cause)
   if (error.code !== 'internal') return error
-  return new CairnError('invalid_content', `The content ${printCid(tip)} is not a file: ${error.message}.`, {
-    hint: 'It is dag-pb of another kind, or damaged; look at it with `ipfs dag get`.',
-    cid: printCid(tip),
-    cause,
-  })
+  return new CairnError(
+    'invalid_content',
+    `The content ${printCid(tip)} is not a file: ${error.message}.`,
+    {
+      hint: 'It is dag-pb of another kind, or damaged; look at it with `ipfs dag get`.',
+      cid: printCid(tip),
+      cause,
+    },
+  )
 }

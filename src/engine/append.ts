@@ -10,7 +10,12 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { CairnError, throwIfAborted, toCairnError, type ErrorCode } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
-import { BACK_EVERY, encodeChainBlock, entriesThatFit, type ChainBlock } from '../model/chain-block.ts'
+import {
+  BACK_EVERY,
+  encodeChainBlock,
+  entriesThatFit,
+  type ChainBlock,
+} from '../model/chain-block.ts'
 import { cborBlock, type Block, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
@@ -119,7 +124,8 @@ export class Appender {
     let content = 0
     for (const waiting of this.#queue) {
       content += waiting.content.reduce((sum, { bytes }) => sum + bytes.length, 0)
-      const fits = waiting.drafts.length <= room && (group.length === 0 || content <= MAX_GROUP_CONTENT)
+      const fits =
+        waiting.drafts.length <= room && (group.length === 0 || content <= MAX_GROUP_CONTENT)
       if (!fits) break
       room -= waiting.drafts.length
       group.push(waiting)
@@ -163,7 +169,10 @@ export class Appender {
         if (accepted.entries.length === 0) return { stay: result }
         const content = group.flatMap((waiting) => waiting.content)
         const { at, entries, liveChange } = accepted
-        return { ...appendMove(state, { at, entries, liveChange, reason: 'append' }, content), result }
+        return {
+          ...appendMove(state, { at, entries, liveChange, reason: 'append' }, content),
+          result,
+        }
       },
       { fresh },
     )
@@ -227,7 +236,8 @@ interface Known {
 
 const NOTHING: Known = { entry: undefined, index: undefined, position: null }
 
-const liveOf = (entry: Entry | undefined): number => (entry === undefined || entry.tip === null ? 0 : 1)
+const liveOf = (entry: Entry | undefined): number =>
+  entry === undefined || entry.tip === null ? 0 : 1
 
 /** The newest entries of all entities that a group touches, looked up in the order of their keys. */
 async function newestEntries(state: State, group: readonly Waiting[]): Promise<Map<string, Known>> {
@@ -247,7 +257,10 @@ async function newestEntries(state: State, group: readonly Waiting[]): Promise<M
   return newest
 }
 
-function answersOf(accepted: Accepted, next: number): readonly (readonly Appended[] | CairnError)[] {
+function answersOf(
+  accepted: Accepted,
+  next: number,
+): readonly (readonly Appended[] | CairnError)[] {
   return accepted.answers.map((answer) =>
     answer instanceof CairnError
       ? answer
@@ -276,12 +289,16 @@ function rejectedIfAborted(waiting: Waiting): boolean {
 }
 
 function tooMany(count: number, limit: number): CairnError {
-  return new CairnError('too_large', `A batch of ${count} entries is above the limit of ${limit}.`, {
-    hint: 'Send smaller batches, or use `cairn import` for a bulk load.',
-  })
+  return new CairnError(
+    'too_large',
+    `A batch of ${count} entries is above the limit of ${limit}.`,
+    {
+      hint: 'Send smaller batches, or use `cairn import` for a bulk load.',
+    },
+  )
 }
 
-export interface AppendedEntries {
+interface AppendedEntries {
   readonly entries: readonly Entry[]
   /** The moment of the commit. */
   readonly at: number
@@ -291,7 +308,7 @@ export interface AppendedEntries {
 }
 
 /** The move that appends entries to the chain. */
-export function appendMove(
+function appendMove(
   state: State,
   { entries, at, liveChange, reason }: AppendedEntries,
   content: readonly Block[] = [],
@@ -331,7 +348,7 @@ export function chainBlocks(
 ): EncodedChainBlock[] {
   const blocks: EncodedChainBlock[] = []
   let prev = commit.head ?? commit.base
-  for (let from = 0; from < entries.length; ) {
+  for (let from = 0; from < entries.length;) {
     const count = entriesThatFit(entries, from)
     const ordinal = commit.nextOrdinal + blocks.length
     const block: ChainBlock = {
@@ -357,4 +374,3 @@ function backOf(chain: readonly LoadedBlock[], ordinal: number): CidBytes[] {
     .filter(({ block }) => block.ordinal > ordinal - BACK_EVERY)
     .map(({ cid }) => cid)
 }
-

@@ -73,7 +73,9 @@ export async function buildSnapshot(
   const at = Math.max(context.now(), from.commit.ts)
   if (options.force !== true && isUpToDate(from, at, options)) return unchanged(from)
 
-  const staging = await context.backend.stage(pointer.dataset, `snapshot ${from.commit.nextSeq}`, { signal })
+  const staging = await context.backend.stage(pointer.dataset, `snapshot ${from.commit.nextSeq}`, {
+    signal,
+  })
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
     const stager = new NodeStager(staging, signal)
@@ -96,17 +98,26 @@ export async function buildSnapshot(
   } finally {
     // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
     await staging.end(outcome).catch((error: unknown) => {
-      context.log.error('staging.end_failed', { dataset: pointer.dataset, outcome, error: String(error) })
+      context.log.error('staging.end_failed', {
+        dataset: pointer.dataset,
+        outcome,
+        error: String(error),
+      })
     })
   }
 }
 
-function isUpToDate({ commit, header, overlay }: State, at: number, options: BuildOptions): boolean {
+function isUpToDate(
+  { commit, header, overlay }: State,
+  at: number,
+  options: BuildOptions,
+): boolean {
   const { exp } = overlay.tree.root
   // The canonical encoding: the order of keys says nothing.
   const sameMeta =
     options.meta === undefined || bytesEqual(encodeIpld(options.meta), encodeIpld(header.meta))
-  const sameTags = options.tags === undefined || options.tags.every((tag) => header.tags.includes(tag))
+  const sameTags =
+    options.tags === undefined || options.tags.every((tag) => header.tags.includes(tag))
   return commit.recentCount === 0 && (exp === null || exp > at) && sameMeta && sameTags
 }
 
@@ -144,7 +155,10 @@ export function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
   return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-async function* runsOf(entries: readonly OverlayEntry[], content: ContentMode): AsyncGenerator<Run> {
+async function* runsOf(
+  entries: readonly OverlayEntry[],
+  content: ContentMode,
+): AsyncGenerator<Run> {
   const builder = new RunBuilder()
   for (const { entry, key } of entries) {
     builder.push(entry, content, key)
@@ -153,7 +167,12 @@ async function* runsOf(entries: readonly OverlayEntry[], content: ContentMode): 
   if (builder.count > 0) yield builder.take()
 }
 
-export function headerOf(from: State, merged: MergedTree, at: number, options: BuildOptions): SnapshotHeader {
+export function headerOf(
+  from: State,
+  merged: MergedTree,
+  at: number,
+  options: BuildOptions,
+): SnapshotHeader {
   const { commit, header } = from
   return {
     dataset: commit.identity,
@@ -226,7 +245,8 @@ export async function snapshotChanges(
   const { seq, ts, entries, live, reason, tags } = header
   const one = { cid: snapshot.cid, seq, ts, entries, live, reason, tags }
   let kept = encodeKeptPage(keep({ page, cid: commit.kept }, one))
-  if (kept.bytes.length > MAX_BLOCK_BYTES) kept = encodeKeptPage({ older: commit.kept, snapshots: [one] })
+  if (kept.bytes.length > MAX_BLOCK_BYTES)
+    kept = encodeKeptPage({ older: commit.kept, snapshots: [one] })
   return {
     changes: {
       reason,
@@ -249,10 +269,14 @@ export async function snapshotChanges(
 /** The build stands on a generation and a snapshot; if either was replaced, its result means nothing. */
 function checkUndisturbed(from: Commit, now: Commit): void {
   if (from.generation.tag === now.generation.tag && bytesEqual(from.snapshot, now.snapshot)) return
-  throw new CairnError('conflict', 'The build was dropped: another snapshot became current meanwhile.', {
-    hint: 'Nothing was changed. Build again if there is still something new.',
-    current_snapshot: printCid(now.snapshot),
-  })
+  throw new CairnError(
+    'conflict',
+    'The build was dropped: another snapshot became current meanwhile.',
+    {
+      hint: 'Nothing was changed. Build again if there is still something new.',
+      current_snapshot: printCid(now.snapshot),
+    },
+  )
 }
 
 function unchanged({ commit, header }: State): BuildReport {

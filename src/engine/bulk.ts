@@ -68,7 +68,9 @@ export async function bulkLoad(
   checkNotes(options)
   const guard = await Guard.take(context, pointer, options.reason ?? 'bulk load')
   const sort = new ExternalSort({ tempDir: options.tempDir, memoryBytes: options.sortBytes })
-  const staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
+  const staging = await context.backend.stage(pointer.dataset, 'bulk load', {
+    signal: options.signal,
+  })
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
     await readSource(context, pointer, source, { sort, staging, guard, options })
@@ -159,10 +161,14 @@ export async function refuseMissing(
 ): Promise<void> {
   const [missing] = await findMissing(context.backend, tips, given, signal)
   if (missing === undefined) return
-  throw new CairnError('content_missing', `The store lacks the content block ${printCid(missing)}.`, {
-    hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
-    cid: printCid(missing),
-  })
+  throw new CairnError(
+    'content_missing',
+    `The store lacks the content block ${printCid(missing)}.`,
+    {
+      hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
+      cid: printCid(missing),
+    },
+  )
 }
 
 /** Step 3: the entries in the order of ids, judged, and split into chain blocks and edits of the tree. */
@@ -275,8 +281,15 @@ class Load {
     while (this.#waiting.length > BLOCK_ENTRIES || (all && this.#waiting.length > 0)) {
       const count = entriesThatFit(this.#waiting, 0)
       const entries = this.#waiting.splice(0, count)
-      for (const { cid, bytes, block } of chainBlocks(this.#chainEnd, this.#recent, entries, this.at)) {
-        await this.#parts.staging.put([{ cid, bytes, hold: 'self' }], { signal: this.#parts.options.signal })
+      for (const { cid, bytes, block } of chainBlocks(
+        this.#chainEnd,
+        this.#recent,
+        entries,
+        this.at,
+      )) {
+        await this.#parts.staging.put([{ cid, bytes, hold: 'self' }], {
+          signal: this.#parts.options.signal,
+        })
         this.chainCids.push(cid)
         this.#recent = [...this.#recent.slice(-255), { cid, block: { ...block, entries: [] } }]
         this.#chainEnd = {

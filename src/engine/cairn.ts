@@ -41,7 +41,10 @@ export class Cairn {
   }
 
   /** Makes a dataset; `created` is false when it was there, whose settings then stand. */
-  async init(name: string, options: InitOptions = {}): Promise<{ dataset: Dataset; created: boolean }> {
+  async init(
+    name: string,
+    options: InitOptions = {},
+  ): Promise<{ dataset: Dataset; created: boolean }> {
     this.#checkOpen()
     const created = await createDataset(this.#context, parseDatasetName(name), options)
     return { dataset: await this.dataset(name), created }

@@ -21,7 +21,7 @@ export async function* chunksOf(
 ): AsyncGenerator<Chunk> {
   const { node, child } = await context.nodes.readRoot(header.root, signal)
   const cursor = new LevelCursor(context.nodes, child, node.level, 0, signal)
-  for (let place: Place | undefined = await cursor.first(); place !== undefined; ) {
+  for (let place: Place | undefined = await cursor.first(); place !== undefined;) {
     const { cid, last, count, live, bytes } = place.child
     yield { cid, last: idOfKey(last), entries: count, live, bytes }
     place = await cursor.next(place)

@@ -6,7 +6,7 @@ import { encodeFile, encodeJson, encodeRaw, fitsOneBlock } from '../content/enco
 import type { Block, CidBytes } from '../model/cid.ts'
 import type { Staging } from '../store/backend.ts'
 
-export function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
+function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 

@@ -11,7 +11,14 @@ import { isExpired, type Entry } from '../model/entry.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
-import { bulkLoad, draftOfItem, refuseMissing, type BulkOptions, type BulkReport, type ImportEntry } from './bulk.ts'
+import {
+  bulkLoad,
+  draftOfItem,
+  refuseMissing,
+  type BulkOptions,
+  type BulkReport,
+  type ImportEntry,
+} from './bulk.ts'
 import { ContentStager, encodeSmall } from './content-stager.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
@@ -20,7 +27,12 @@ import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draf
 import { historyOf, type LoggedEntry } from './history.ts'
 import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
 import type { Pointer } from './pointer.ts'
-import { rollback, type RollbackOptions, type RollbackReport, type RollbackTarget } from './rollback.ts'
+import {
+  rollback,
+  type RollbackOptions,
+  type RollbackReport,
+  type RollbackTarget,
+} from './rollback.ts'
 import { findSnapshot, keptSnapshots } from './snapshots.ts'
 import { readHeader } from './state.ts'
 import { datasetStatus, type DatasetStatus } from './status.ts'
@@ -67,16 +79,15 @@ export class Dataset {
   }
 
   /** Adds entries, all or none of them. Each comes with its content's CID, or with the content itself. */
-  async appendBatch(entries: readonly ImportEntry[], options: AppendOptions = {}): Promise<Appended[]> {
+  async appendBatch(
+    entries: readonly ImportEntry[],
+    options: AppendOptions = {},
+  ): Promise<Appended[]> {
     return (await this.#write(entries, options)).appended
   }
 
   /** Stores a JSON value or bytes and makes it the entity's next version. */
-  async put(
-    pi: string,
-    value: ContentValue,
-    options: PutOptions = {},
-  ): Promise<PutResult> {
+  async put(pi: string, value: ContentValue, options: PutOptions = {}): Promise<PutResult> {
     const [result] = await this.putBatch([{ pi, value, ...options }], options)
     if (result === undefined) throw new CairnError('internal', 'a put without an answer')
     return result
@@ -116,14 +127,21 @@ export class Dataset {
   }
 
   /** A linked tip joins the chain only when its whole DAG is in the store, or comes with it. */
-  async #checkContent(drafts: readonly Draft[], content: readonly Block[], signal?: AbortSignal): Promise<void> {
+  async #checkContent(
+    drafts: readonly Draft[],
+    content: readonly Block[],
+    signal?: AbortSignal,
+  ): Promise<void> {
     if (this.#pointer.seen.commit.settings.content === 'external') return
     const tips = drafts.flatMap(({ tip }) => (tip === null ? [] : [tip]))
     await refuseMissing(this.#context, tips, signal, content)
   }
 
   /** The entity's current version; undefined when there is none, or it is deleted or expired. */
-  async get(pi: string, options: { at?: At; signal?: AbortSignal } = {}): Promise<Entry | undefined> {
+  async get(
+    pi: string,
+    options: { at?: At; signal?: AbortSignal } = {},
+  ): Promise<Entry | undefined> {
     const key = parseId(pi)
     if (options.at !== undefined) {
       const entry = await (await this.#view(options.at, options.signal)).view.get(key)
@@ -133,7 +151,8 @@ export class Dataset {
     // From here to the first await nothing else runs: tree and overlay are of one commit.
     const { overlay } = this.#pointer.seen
     const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
-    const counts = entry !== undefined && entry.tip !== null && !isExpired(entry.exp, this.#context.now())
+    const counts =
+      entry !== undefined && entry.tip !== null && !isExpired(entry.exp, this.#context.now())
     return counts ? entry : undefined
   }
 
@@ -172,7 +191,11 @@ export class Dataset {
     const now = await this.#pointer.current(signal)
     if (at !== undefined) {
       const past = await stateAt(this.#context, now, at, signal)
-      return { view: new View(past.overlay, past.at), identity: past.commit.identity, totalCount: past.totalCount }
+      return {
+        view: new View(past.overlay, past.at),
+        identity: past.commit.identity,
+        totalCount: past.totalCount,
+      }
     }
     // Commit and overlay are taken together, without an await between them.
     const { commit, overlay } = this.#pointer.seen
@@ -183,7 +206,12 @@ export class Dataset {
   /** The kept versions of one entity, newest first. */
   async *history(pi: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<LoggedEntry> {
     const key = parseId(pi)
-    yield* historyOf(this.#context, await this.#pointer.current(options.signal), key, options.signal)
+    yield* historyOf(
+      this.#context,
+      await this.#pointer.current(options.signal),
+      key,
+      options.signal,
+    )
   }
 
   /** Folds the recent chain into a new snapshot. Nothing new is a success that says so. */
@@ -205,9 +233,13 @@ export class Dataset {
       return
     }
     const { recentCount, settings } = (await this.#pointer.current()).commit
-    throw new CairnError('chain_full', `The recent chain is full: ${recentCount} of ${settings.chainLimit} entries.`, {
-      hint: 'Build a snapshot (`cairn build-snapshot`), then try again.',
-    })
+    throw new CairnError(
+      'chain_full',
+      `The recent chain is full: ${recentCount} of ${settings.chainLimit} entries.`,
+      {
+        hint: 'Build a snapshot (`cairn build-snapshot`), then try again.',
+      },
+    )
   }
 
   /** A build is dropped when another process has built first, which has made room all the same. */
@@ -226,25 +258,40 @@ export class Dataset {
   }
 
   /** The chunks of a snapshot, in the order of ids. */
-  async *chunks(selector = 'latest', options: { signal?: AbortSignal } = {}): AsyncGenerator<Chunk> {
+  async *chunks(
+    selector = 'latest',
+    options: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<Chunk> {
     const { signal } = options
     const { commit } = await this.#pointer.current(signal)
     const { cid } = await findSnapshot(this.#context, commit, selector, signal)
-    const header = await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal)
+    const header = await readHeader(
+      this.#context,
+      { snapshot: cid, identity: commit.identity },
+      signal,
+    )
     yield* chunksOf(this.#context, header, signal)
   }
 
   /** What changed from one snapshot to another, in the order of ids. */
-  async *diff(before: string, after: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<Change> {
+  async *diff(
+    before: string,
+    after: string,
+    options: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<Change> {
     const { signal } = options
     const { commit } = await this.#pointer.current(signal)
     const roots: CidBytes[] = []
     for (const selector of [before, after]) {
       const { cid } = await findSnapshot(this.#context, commit, selector, signal)
-      roots.push((await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal)).root)
+      roots.push(
+        (await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal))
+          .root,
+      )
     }
     const [from, to] = roots
-    if (from !== undefined && to !== undefined) yield* diffTrees(this.#context.nodes, from, to, signal)
+    if (from !== undefined && to !== undefined)
+      yield* diffTrees(this.#context.nodes, from, to, signal)
   }
 
   /** Makes an earlier state current again, as a new commit. */

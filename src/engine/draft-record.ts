@@ -13,7 +13,8 @@ export function encodeDraft({ tip, ver, ts, exp, expectVer, expectTip }: Draft):
   const tipBytes = tip?.length ?? 0
   const bytes = Buffer.allocUnsafe(HEAD + tipBytes + (expectTip?.length ?? 0))
   bytes[0] = (tip === null ? 0 : 1) | (expectTip === undefined ? 0 : expectTip === null ? 2 : 4)
-  for (const [i, value] of [ver, ts, exp, expectVer].entries()) bytes.writeDoubleLE(numberOf(value), 1 + i * 8)
+  for (const [i, value] of [ver, ts, exp, expectVer].entries())
+    bytes.writeDoubleLE(numberOf(value), 1 + i * 8)
   bytes.writeUInt16LE(tipBytes, HEAD - 2)
   if (tip !== null) bytes.set(tip, HEAD)
   if (expectTip !== undefined && expectTip !== null) bytes.set(expectTip, HEAD + tipBytes)
@@ -35,6 +36,11 @@ export function decodeDraft(key: string, bytes: Buffer): Draft {
     ts: number(1),
     exp: expNull ? null : number(2),
     expectVer: number(3),
-    expectTip: (flags & 4) !== 0 ? new Uint8Array(bytes.subarray(tipEnd)) : (flags & 2) !== 0 ? null : undefined,
+    expectTip:
+      (flags & 4) !== 0
+        ? new Uint8Array(bytes.subarray(tipEnd))
+        : (flags & 2) !== 0
+          ? null
+          : undefined,
   }
 }

@@ -45,7 +45,8 @@ export interface Draft {
 
 export function parseCidLike(cid: CidLike): CidBytes {
   if (typeof cid === 'string') return parseCid(cid)
-  const bytes: unknown = cid instanceof Uint8Array ? cid : (cid as { bytes?: unknown } | undefined)?.bytes
+  const bytes: unknown =
+    cid instanceof Uint8Array ? cid : (cid as { bytes?: unknown } | undefined)?.bytes
   if (!(bytes instanceof Uint8Array)) {
     throw new CairnError('invalid_entry', 'A tip was refused: it is not a CID.', {
       hint: 'Give a CID as text, as bytes or as an object; null deletes the entity.',
@@ -84,7 +85,8 @@ export interface JudgeRules {
 export function judge(draft: Draft, newest: Entry | undefined, rules: JudgeRules): Verdict {
   const current = newest === undefined || isExpired(newest.exp, rules.at) ? undefined : newest
   if (expects(draft) && !meetsExpectation(draft, current)) {
-    if (current !== undefined && isOwnRetry(draft, current)) return { status: 'already', entry: current }
+    if (current !== undefined && isOwnRetry(draft, current))
+      return { status: 'already', entry: current }
     throw conflict(draft, current, 'it is not as expected')
   }
   const ver = draft.ver ?? (current?.ver ?? 0) + 1
@@ -93,7 +95,8 @@ export function judge(draft: Draft, newest: Entry | undefined, rules: JudgeRules
     if (sameContent(draft, current)) return { status: 'already', entry: current }
     throw conflict(draft, current, `version ${ver} is there with other content`)
   }
-  if (!Number.isSafeInteger(ver)) throw conflict(draft, current, 'there is no version after the last one')
+  if (!Number.isSafeInteger(ver))
+    throw conflict(draft, current, 'there is no version after the last one')
   const exp = draft.exp === undefined ? defaultExp(draft, rules) : draft.exp
   return {
     status: 'appended',

@@ -37,7 +37,11 @@ export function parseDatasetName(name: string): string {
 }
 
 function settingsOf(options: InitOptions): DatasetSettings {
-  const { content = 'linked', chunkSize = MAX_CHUNK_SIZE, chainLimit = DEFAULT_CHAIN_LIMIT } = options
+  const {
+    content = 'linked',
+    chunkSize = MAX_CHUNK_SIZE,
+    chainLimit = DEFAULT_CHAIN_LIMIT,
+  } = options
   const { deletedMs = 30 * DAY_MS } = options
   if (content !== 'linked' && content !== 'external') {
     throw new CairnError('usage', `Content cannot be "${String(content)}".`, {
@@ -58,7 +62,11 @@ function checkRange(what: string, value: number, least: number, most: number): v
 }
 
 /** Commits the genesis snapshot. `false`: the dataset had been made by someone else meanwhile. */
-export async function createDataset(context: Context, name: string, options: InitOptions): Promise<boolean> {
+export async function createDataset(
+  context: Context,
+  name: string,
+  options: InitOptions,
+): Promise<boolean> {
   const settings = settingsOf(options)
   checkNotes(options)
   const ts = context.now()

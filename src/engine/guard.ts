@@ -53,9 +53,13 @@ export class Guard {
   /** The guard must not have been void: someone else may have written meanwhile. */
   check({ exclusive, dataset }: Commit): void {
     if (exclusive?.owner === this.token) return
-    throw new CairnError('conflict', `The reservation of "${dataset}" was lost: this process was too slow.`, {
-      hint: 'Nothing was changed. Try again when the machine is less busy.',
-    })
+    throw new CairnError(
+      'conflict',
+      `The reservation of "${dataset}" was lost: this process was too slow.`,
+      {
+        hint: 'Nothing was changed. Try again when the machine is less busy.',
+      },
+    )
   }
 
   /** Gives the dataset free again after a failure. */
@@ -64,7 +68,12 @@ export class Guard {
       await this.#pointer.move(
         async ({ commit }) => {
           if (commit.exclusive?.owner !== this.token) return { stay: undefined }
-          return { changes: { reason: 'lift', exclusive: null }, blocks: [], appended: [], result: undefined }
+          return {
+            changes: { reason: 'lift', exclusive: null },
+            blocks: [],
+            appended: [],
+            result: undefined,
+          }
         },
         { fresh: true, guard: this.token },
       )

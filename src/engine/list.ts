@@ -6,7 +6,7 @@ import type { Entry } from '../model/entry.ts'
 import type { KeyRange } from '../tree/tree.ts'
 import type { View } from './view.ts'
 
-export const MAX_PAGE = 10_000
+const MAX_PAGE = 10_000
 const DEFAULT_PAGE = 100
 
 export interface ListOptions {
@@ -42,7 +42,8 @@ export async function listPage(
   const descending = options.order !== 'asc'
   const range = await startOf(view, rangeOf(options), descending, dataset, options)
   // One more than asked for tells whether there is more.
-  const found = range === undefined ? [] : await take(view, range, descending, limit + 1, options.signal)
+  const found =
+    range === undefined ? [] : await take(view, range, descending, limit + 1, options.signal)
   const hasMore = found.length > limit
   const items = hasMore ? found.slice(0, limit) : found
   const last = items.at(-1)
@@ -77,7 +78,11 @@ function checkedLimit(limit: number = DEFAULT_PAGE): number {
   })
 }
 
-export function rangeOf({ prefix, from, to }: Pick<ListOptions, 'prefix' | 'from' | 'to'>): KeyRange {
+export function rangeOf({
+  prefix,
+  from,
+  to,
+}: Pick<ListOptions, 'prefix' | 'from' | 'to'>): KeyRange {
   const low = from === undefined ? undefined : parseId(from)
   const high = to === undefined ? undefined : parseId(to)
   if (prefix === undefined || prefix === '') return { from: low, to: high }
@@ -98,7 +103,9 @@ async function startOf(
   { cursor, offset = 0 }: ListOptions,
 ): Promise<KeyRange | undefined> {
   if (!Number.isSafeInteger(offset) || offset < 0) {
-    throw new CairnError('usage', `An offset of ${offset} is not possible.`, { hint: 'Use 0 or more.' })
+    throw new CairnError('usage', `An offset of ${offset} is not possible.`, {
+      hint: 'Use 0 or more.',
+    })
   }
   if (cursor !== undefined) {
     if (offset > 0) {

@@ -56,7 +56,11 @@ export class Pointer {
   }
 
   /** Undefined when the dataset has no commit. */
-  static async open(context: Context, dataset: string, signal?: AbortSignal): Promise<Pointer | undefined> {
+  static async open(
+    context: Context,
+    dataset: string,
+    signal?: AbortSignal,
+  ): Promise<Pointer | undefined> {
     const stored = await context.backend.newest(dataset, -1, { signal })
     if (stored === undefined) return undefined
     const commit = checkedCommit(dataset, stored.number, stored.bytes)
@@ -88,7 +92,8 @@ export class Pointer {
     if (stored.commit.identity !== known.identity || forked) throw storeChanged(this.dataset)
     const prepared = await prepareState(this.#context, stored, this.#state, signal)
     // Meanwhile a commit of this process may have been adopted.
-    if (prepared.state.commit.number > this.#state.commit.number) this.#state = completeState(prepared)
+    if (prepared.state.commit.number > this.#state.commit.number)
+      this.#state = completeState(prepared)
     return this.#state
   }
 
@@ -122,9 +127,13 @@ export class Pointer {
   #checkGuard({ exclusive }: Commit, guard: string | undefined): void {
     if (exclusive === null || exclusive.owner === guard) return
     if (exclusive.until <= this.#context.now()) return
-    throw new CairnError('busy', `The dataset "${this.dataset}" is reserved: ${exclusive.reason}.`, {
-      hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,
-    })
+    throw new CairnError(
+      'busy',
+      `The dataset "${this.dataset}" is reserved: ${exclusive.reason}.`,
+      {
+        hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,
+      },
+    )
   }
 
   #successor(state: State, changes: Partial<Commit>, guard: string | undefined): EncodedCommit {
@@ -143,18 +152,31 @@ export class Pointer {
   }
 
   /** The commit is durable: whatever fails from here on, it is not the commit. */
-  async #adopt(from: State, stored: EncodedCommit, appended: readonly LoadedBlock[] | undefined): Promise<void> {
+  async #adopt(
+    from: State,
+    stored: EncodedCommit,
+    appended: readonly LoadedBlock[] | undefined,
+  ): Promise<void> {
     if (appended !== undefined && this.#state === from) {
       const { header, chain, overlay } = from
       for (const entry of overlayEntries(appended)) overlay.set(entry)
-      this.#state = { stored, commit: stored.commit, header, chain: [...chain, ...appended], overlay }
+      this.#state = {
+        stored,
+        commit: stored.commit,
+        header,
+        chain: [...chain, ...appended],
+        overlay,
+      }
       return
     }
     try {
       await this.#updates.run(() => this.#catchUp(undefined))
     } catch (error) {
       // The next read tries again, and reports it to someone who waits for the answer.
-      this.#context.log.error('pointer.reload_failed', { dataset: this.dataset, error: String(error) })
+      this.#context.log.error('pointer.reload_failed', {
+        dataset: this.dataset,
+        error: String(error),
+      })
     }
   }
 }
@@ -170,27 +192,43 @@ function decodeNamed(dataset: string, number: number, bytes: Uint8Array): Encode
     return decodeCommit(bytes)
   } catch (error) {
     if (isCairnError(error, 'format_unsupported')) throw error
-    throw damagedCommit(dataset, number, error instanceof Error ? error.message : 'unreadable', error)
+    throw damagedCommit(
+      dataset,
+      number,
+      error instanceof Error ? error.message : 'unreadable',
+      error,
+    )
   }
 }
 
 function damagedCommit(dataset: string, number: number, why: string, cause?: unknown): CairnError {
-  return new CairnError('pointer_damaged', `Commit ${number} of "${dataset}" is damaged: ${why.replace(/\.$/, '')}.`, {
-    hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
-    dataset,
-    number,
-    cause,
-  })
+  return new CairnError(
+    'pointer_damaged',
+    `Commit ${number} of "${dataset}" is damaged: ${why.replace(/\.$/, '')}.`,
+    {
+      hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+      dataset,
+      number,
+      cause,
+    },
+  )
 }
 
 function storeChanged(dataset: string): CairnError {
-  return new CairnError('store_changed', `The store now holds another dataset "${dataset}" than before.`, {
-    hint: 'It was emptied, replaced or restored under the same name; open it anew if that was meant.',
-  })
+  return new CairnError(
+    'store_changed',
+    `The store now holds another dataset "${dataset}" than before.`,
+    {
+      hint: 'It was emptied, replaced or restored under the same name; open it anew if that was meant.',
+    },
+  )
 }
 
 /** A commit whose outcome is unknown is asked for again, which finds out; never assumed. */
-export async function commitSurely(context: Context, request: CommitRequest): Promise<CommitOutcome> {
+export async function commitSurely(
+  context: Context,
+  request: CommitRequest,
+): Promise<CommitOutcome> {
   for (let attempt = 1; ; attempt++) {
     try {
       return await context.backend.commit(request)
@@ -199,15 +237,23 @@ export async function commitSurely(context: Context, request: CommitRequest): Pr
       // An earlier try may have taken effect, so no other error of a later one says that none did.
       if (!unknown && attempt > 1) throw outcomeUnknown(request, error)
       if (!unknown || attempt > UNKNOWN_RETRIES) throw error
-      context.log.info('commit.unknown', { dataset: request.dataset, number: request.number, attempt })
+      context.log.info('commit.unknown', {
+        dataset: request.dataset,
+        number: request.number,
+        attempt,
+      })
       await delay(UNKNOWN_DELAY_MS * attempt)
     }
   }
 }
 
 function outcomeUnknown({ dataset, number }: CommitRequest, cause: unknown): CairnError {
-  return new CairnError('commit_unknown', `Whether commit ${number} of "${dataset}" took effect is not known.`, {
-    hint: 'Look at the newest state before trying again; a retry with versions is safe.',
-    cause,
-  })
+  return new CairnError(
+    'commit_unknown',
+    `Whether commit ${number} of "${dataset}" took effect is not known.`,
+    {
+      hint: 'Look at the newest state before trying again; a retry with versions is safe.',
+      cause,
+    },
+  )
 }

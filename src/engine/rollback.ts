@@ -16,7 +16,14 @@ import { chainBlocks } from './append.ts'
 import type { Context } from './context.ts'
 import type { Move, Pointer } from './pointer.ts'
 import { findSnapshot } from './snapshots.ts'
-import { completeState, openTree, overlayEntries, prepareState, readHeader, type State } from './state.ts'
+import {
+  completeState,
+  openTree,
+  overlayEntries,
+  prepareState,
+  readHeader,
+  type State,
+} from './state.ts'
 import { readCommit } from './time.ts'
 
 export interface RollbackTarget {
@@ -157,7 +164,16 @@ async function planRollback(
     number: commit.generation.number + 1,
     tag: Buffer.from(context.randomBytes(8)).toString('hex'),
   }
-  const target: Commit = { ...commit, snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount }
+  const target: Commit = {
+    ...commit,
+    snapshot,
+    snapshotSeq,
+    snapshotTs,
+    snapshotCount,
+    head,
+    base,
+    recentCount,
+  }
   const blocks = kept.length === 0 ? [] : chainBlocks(target, past.chain, kept, at)
   const last = blocks.at(-1)
   const all = [...past.chain, ...blocks]

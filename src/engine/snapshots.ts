@@ -11,7 +11,7 @@ export async function* keptSnapshots(
   commit: Pick<Commit, 'kept'>,
   signal?: AbortSignal,
 ): AsyncGenerator<KeptSnapshot> {
-  for (let page = commit.kept; ; ) {
+  for (let page = commit.kept; ;) {
     const { older, snapshots } = decodeKeptPage(
       await readProvedBlock(context.backend, page, 'the kept list', { signal }),
     )

@@ -67,8 +67,12 @@ export async function readBack(
 function proveBack(cid: CidBytes, bytes: Uint8Array | undefined): void {
   if (bytes === undefined) throw missingBlock(cid, 'a block that was just written,')
   if (bytesEqual(cborCidOf(bytes), cid)) return
-  throw new CairnError('block_mismatch', `The store gave back other bytes for ${printCid(cid)} than were written.`, {
-    hint: 'Nothing was committed. Check the disk and the memory of the machine that holds the store.',
-    cid: printCid(cid),
-  })
+  throw new CairnError(
+    'block_mismatch',
+    `The store gave back other bytes for ${printCid(cid)} than were written.`,
+    {
+      hint: 'Nothing was committed. Check the disk and the memory of the machine that holds the store.',
+      cid: printCid(cid),
+    },
+  )
 }

@@ -16,7 +16,8 @@ import { readProvedBlock } from '../store/proved.ts'
 import { Tree } from '../tree/tree.ts'
 import type { Context } from './context.ts'
 
-const DAMAGED_HINT = 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.'
+const DAMAGED_HINT =
+  'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.'
 
 export interface State {
   readonly stored: EncodedCommit
@@ -50,7 +51,10 @@ export async function prepareState(
     return { state, entries: overlayEntries(chain.slice(before.chain.length)) }
   }
   const tree = sameSnapshot ? before.overlay.tree : await openTree(context, header, signal)
-  return { state: { stored, commit, header, chain, overlay: new Overlay(tree) }, entries: overlayEntries(chain) }
+  return {
+    state: { stored, commit, header, chain, overlay: new Overlay(tree) },
+    entries: overlayEntries(chain),
+  }
 }
 
 /** Puts the entries into the overlay; from now on the state may be read. */
@@ -71,25 +75,39 @@ export async function readHeader(
   signal?: AbortSignal,
 ): Promise<SnapshotHeader> {
   const cid = commit.snapshot
-  const header = decodeSnapshot(await readProvedBlock(context.backend, cid, 'the snapshot', { signal }))
+  const header = decodeSnapshot(
+    await readProvedBlock(context.backend, cid, 'the snapshot', { signal }),
+  )
   if (header.dataset === commit.identity) return header
-  throw new CairnError('invalid_block', `The snapshot ${printCid(cid)} belongs to another dataset.`, {
-    hint: 'The index pointer was tampered with; restore the dataset from a CAR.',
-    cid: printCid(cid),
-  })
+  throw new CairnError(
+    'invalid_block',
+    `The snapshot ${printCid(cid)} belongs to another dataset.`,
+    {
+      hint: 'The index pointer was tampered with; restore the dataset from a CAR.',
+      cid: printCid(cid),
+    },
+  )
 }
 
-export async function openTree(context: Context, header: SnapshotHeader, signal?: AbortSignal): Promise<Tree> {
+export async function openTree(
+  context: Context,
+  header: SnapshotHeader,
+  signal?: AbortSignal,
+): Promise<Tree> {
   const tree = await Tree.open(context.nodes, header.root, signal)
   const { node } = await context.nodes.readRoot(header.root, signal)
   // Leaves are counted where that takes no further reads.
   const chunks = node.level === 0 ? 1 : node.level === 1 ? node.count : header.chunkCount
   const { count, live } = tree.root
   if (count === header.entries && live === header.live && chunks === header.chunkCount) return tree
-  throw new CairnError('invalid_block', `The snapshot ${header.seq} counts other entries than its tree holds.`, {
-    hint: 'The snapshot was not written by Cairn; restore the dataset from a CAR.',
-    cid: printCid(header.root),
-  })
+  throw new CairnError(
+    'invalid_block',
+    `The snapshot ${header.seq} counts other entries than its tree holds.`,
+    {
+      hint: 'The snapshot was not written by Cairn; restore the dataset from a CAR.',
+      cid: printCid(header.root),
+    },
+  )
 }
 
 async function loadChain(
@@ -110,7 +128,8 @@ async function loadChain(
   const newest = known.at(-1)
   const fresh: LoadedBlock[] = []
   for await (const one of walkBack(context.backend, walk)) {
-    if (newest !== undefined && bytesEqual(one.cid, newest.cid)) return [...known, ...fresh.reverse()]
+    if (newest !== undefined && bytesEqual(one.cid, newest.cid))
+      return [...known, ...fresh.reverse()]
     fresh.push(one)
   }
   return fresh.reverse()
@@ -159,7 +178,12 @@ function checkSnapshot({ settings, ...commit }: Commit, header: SnapshotHeader):
   throw new CairnError(
     'pointer_damaged',
     `The index pointer does not agree with its snapshot ${header.seq} of ${header.live} entities.`,
-    { hint: DAMAGED_HINT, expected: header.live, actual: commit.snapshotCount, total_count: commit.totalCount },
+    {
+      hint: DAMAGED_HINT,
+      expected: header.live,
+      actual: commit.snapshotCount,
+      total_count: commit.totalCount,
+    },
   )
 }
 

@@ -41,7 +41,12 @@ export class View {
    * Entries of `range` that count, in order: a leaf at a time, so that who reads them does not wait
    * for each. The batches are made lazily; stop in the midst of one, and the rest costs nothing.
    */
-  async *walk({ range, descending, deleted = false, signal }: WalkOptions): AsyncGenerator<Iterable<Entry>> {
+  async *walk({
+    range,
+    descending,
+    deleted = false,
+    signal,
+  }: WalkOptions): AsyncGenerator<Iterable<Entry>> {
     const layer = new LayerWalk(this.#layer, range, descending)
     const { tree } = this.#overlay
     for await (const segment of tree.segments(range, descending, signal)) {
@@ -116,7 +121,11 @@ class LayerWalk {
   }
 }
 
-function* mergeSegment({ leaf, from, to }: Segment, layer: LayerWalk, descending: boolean): Generator<Entry> {
+function* mergeSegment(
+  { leaf, from, to }: Segment,
+  layer: LayerWalk,
+  descending: boolean,
+): Generator<Entry> {
   const step = descending ? -1 : 1
   const end = descending ? from - 1 : to
   for (let i = descending ? to - 1 : from; i !== end; i += step) {

@@ -113,10 +113,14 @@ export class Scanner {
   }
 
   fail(problem: string): never {
-    throw new CairnError('invalid_block', `A ${this.#what} is malformed at byte ${this.at}: ${problem}.`, {
-      hint: 'The block was not written by Cairn, or by a version with another format.',
-      offset: this.at,
-    })
+    throw new CairnError(
+      'invalid_block',
+      `A ${this.#what} is malformed at byte ${this.at}: ${problem}.`,
+      {
+        hint: 'The block was not written by Cairn, or by a version with another format.',
+        offset: this.at,
+      },
+    )
   }
 
   #head(major: number, what: string): number {

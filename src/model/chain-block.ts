@@ -10,7 +10,15 @@
  */
 import { NULL_BYTE, Scanner, writeArrayHead, writeBytes, writeKey, writeUint } from './cbor.ts'
 import { CID_BYTES, isEngineCid, type CidBytes } from './cid.ts'
-import { readEntry, scanEntry, writeEntry, ENTRY_OVERHEAD, type ContentMode, type Entry, type ScannedEntry } from './entry.ts'
+import {
+  readEntry,
+  scanEntry,
+  writeEntry,
+  ENTRY_OVERHEAD,
+  type ContentMode,
+  type Entry,
+  type ScannedEntry,
+} from './entry.ts'
 import { keyOf } from './entity-id.ts'
 import { decodeFixed } from './ipld.ts'
 import { MAX_BLOCK_BYTES } from './node.ts'

@@ -29,7 +29,7 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
-export function sha256(bytes: Uint8Array): Uint8Array {
+function sha256(bytes: Uint8Array): Uint8Array {
   return createHash('sha256').update(bytes).digest()
 }
 
@@ -90,7 +90,9 @@ export function cidParts(cid: Uint8Array): CidParts {
       if (byte === undefined) return refuse('it is cut short')
       value |= (byte & 0x7f) << shift
       if (byte < 0x80) {
-        return byte === 0 && shift > 0 ? refuse('a number in it is not in its shortest form') : value
+        return byte === 0 && shift > 0
+          ? refuse('a number in it is not in its shortest form')
+          : value
       }
     }
     return refuse('a number in it is too large')

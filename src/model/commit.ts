@@ -153,7 +153,8 @@ function parseJson(bytes: Uint8Array): IpldMap {
   } catch (cause) {
     throw damaged('it is not JSON', cause)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw damaged('it is not a map')
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw damaged('it is not a map')
   const map = value as IpldMap
   const { schema } = map
   if (schema === COMMIT_SCHEMA) return map
@@ -202,7 +203,10 @@ function commitOf(map: IpldMap): Commit {
     kept: cid('kept'),
     keptCount: fields.uint('kept_count'),
     totalCount: fields.uint('total_count'),
-    exclusive: map['exclusive'] === null ? null : exclusiveOf(new Fields(fields.map('exclusive'), 'a guard')),
+    exclusive:
+      map['exclusive'] === null
+        ? null
+        : exclusiveOf(new Fields(fields.map('exclusive'), 'a guard')),
   }
 }
 
@@ -212,7 +216,8 @@ function exclusiveOf(fields: Fields): Exclusive {
 
 function validate(commit: Commit): void {
   const { chunkSize, chainLimit } = commit.settings
-  if ((commit.head === null) !== (commit.recentCount === 0)) throw damaged('its chain and count disagree')
+  if ((commit.head === null) !== (commit.recentCount === 0))
+    throw damaged('its chain and count disagree')
   if (!isTime(commit.ts) || !isTime(commit.snapshotTs)) throw damaged('a time in it is none')
   if (commit.next < commit.chainFirst + commit.recentCount) throw damaged('its positions disagree')
   if (commit.floor > commit.chainFirst) throw damaged('its floor lies inside the chain')

@@ -37,7 +37,8 @@ export function parseCursor(text: string, dataset: string, descending: boolean):
   const body = bytes.subarray(0, -CHECK_BYTES)
   const fits = body.length > HEAD_BYTES && body.length <= HEAD_BYTES + MAX_ID_BYTES
   if (!fits || bytes.toString('base64url') !== text) throw refused('it is not one')
-  if (!digest(body, CHECK_BYTES).equals(bytes.subarray(-CHECK_BYTES))) throw refused('it was changed')
+  if (!digest(body, CHECK_BYTES).equals(bytes.subarray(-CHECK_BYTES)))
+    throw refused('it was changed')
   if (body[0] !== FORMAT) throw refused('another version of Cairn made it')
   if (!body.subarray(2, HEAD_BYTES).equals(digest(dataset, DATASET_BYTES))) {
     throw refused('it belongs to another dataset')

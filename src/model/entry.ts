@@ -5,7 +5,15 @@
  * where someone looks at it.
  */
 import { CairnError } from '../errors.ts'
-import { NULL_BYTE, Scanner, writeArrayHead, writeBytes, writeKey, writeLink, writeUint } from './cbor.ts'
+import {
+  NULL_BYTE,
+  Scanner,
+  writeArrayHead,
+  writeBytes,
+  writeKey,
+  writeLink,
+  writeUint,
+} from './cbor.ts'
 import { cidParts } from './cid.ts'
 import { idOfKey, keyOf, parseId } from './entity-id.ts'
 

@@ -23,7 +23,8 @@ const MAX_DEPTH = 32
 export function isPlain(value: unknown, depth = 0): boolean {
   if (value === null || typeof value === 'boolean') return true
   if (typeof value === 'string') return value.isWellFormed()
-  if (typeof value === 'number') return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value)
+  if (typeof value === 'number')
+    return Number.isInteger(value) ? Number.isSafeInteger(value) : Number.isFinite(value)
   if (typeof value !== 'object' || depth === MAX_DEPTH) return false
   if (Array.isArray(value)) return value.every((one) => isPlain(one, depth + 1))
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -73,13 +74,18 @@ export function decodeFixed<T>(bytes: Uint8Array, schema: string, decode: () => 
 /** A record has one encoding; a block that is another one of it, or says more, is refused. */
 export function checkCanonical(bytes: Uint8Array, canonical: Uint8Array, what: string): void {
   if (bytesEqual(bytes, canonical)) return
-  throw new CairnError('invalid_block', `${what} is not in its canonical form, or has unknown fields.`, {
-    hint: 'The block was not written by Cairn; restore the dataset from a CAR that verifies.',
-  })
+  throw new CairnError(
+    'invalid_block',
+    `${what} is not in its canonical form, or has unknown fields.`,
+    {
+      hint: 'The block was not written by Cairn; restore the dataset from a CAR that verifies.',
+    },
+  )
 }
 
 /** What to do about a record that is not what it should be. */
-export const DAMAGED_HINT = 'It was damaged, or not written by Cairn; restore the dataset from a CAR.'
+export const DAMAGED_HINT =
+  'It was damaged, or not written by Cairn; restore the dataset from a CAR.'
 
 function notA(schema: string, cause?: unknown): CairnError {
   const message = `A block is not the ${schema} it should be.`
@@ -97,10 +103,14 @@ export class Fields {
   }
 
   #fail(field: string, expected: string): never {
-    throw new CairnError('invalid_block', `The field "${field}" of ${this.#what} is not ${expected}.`, {
-      hint: DAMAGED_HINT,
-      field,
-    })
+    throw new CairnError(
+      'invalid_block',
+      `The field "${field}" of ${this.#what} is not ${expected}.`,
+      {
+        hint: DAMAGED_HINT,
+        field,
+      },
+    )
   }
 
   has(field: string): boolean {
@@ -141,13 +151,17 @@ export class Fields {
   }
 
   texts(field: string): string[] {
-    return this.list(field).map((one) => (typeof one === 'string' ? one : this.#fail(field, 'a list of texts')))
+    return this.list(field).map((one) =>
+      typeof one === 'string' ? one : this.#fail(field, 'a list of texts'),
+    )
   }
 
   /** A CID held as bytes. */
   weakCid(field: string): CidBytes {
     const value = this.#map[field]
-    return value instanceof Uint8Array && isEngineCid(value) ? value : this.#fail(field, 'a CID as bytes')
+    return value instanceof Uint8Array && isEngineCid(value)
+      ? value
+      : this.#fail(field, 'a CID as bytes')
   }
 
   weakCidOrNull(field: string): CidBytes | null {

@@ -6,7 +6,14 @@
  */
 import { CairnError } from '../errors.ts'
 import { cborBlock, type Block, type CidBytes } from './cid.ts'
-import { DAMAGED_HINT, checkCanonical, decodeIpldMap, encodeIpld, Fields, type IpldMap } from './ipld.ts'
+import {
+  DAMAGED_HINT,
+  checkCanonical,
+  decodeIpldMap,
+  encodeIpld,
+  Fields,
+  type IpldMap,
+} from './ipld.ts'
 import { MAX_BLOCK_BYTES } from './node.ts'
 import { KEPT_SCHEMA } from './schema.ts'
 
@@ -40,7 +47,9 @@ export function decodeKeptPage(bytes: Uint8Array): KeptPage {
   const fields = new Fields(decodeIpldMap(bytes, KEPT_SCHEMA), 'a kept list')
   const snapshots = fields.list('snapshots').map(decodeKept)
   if (snapshots.length === 0 || snapshots.length > KEPT_PAGE) {
-    throw new CairnError('invalid_block', 'A kept list has an impossible length.', { hint: DAMAGED_HINT })
+    throw new CairnError('invalid_block', 'A kept list has an impossible length.', {
+      hint: DAMAGED_HINT,
+    })
   }
   const page = { older: fields.weakCidOrNull('older'), snapshots }
   checkCanonical(bytes, pageBytes(page), 'A kept list')
@@ -65,7 +74,10 @@ function decodeKept(value: unknown): KeptSnapshot {
 }
 
 /** The page that results when `snapshot` is kept, too, after the page `newest`. */
-export function keep(newest: { page: KeptPage; cid: CidBytes } | undefined, snapshot: KeptSnapshot): KeptPage {
+export function keep(
+  newest: { page: KeptPage; cid: CidBytes } | undefined,
+  snapshot: KeptSnapshot,
+): KeptPage {
   if (newest === undefined) return { older: null, snapshots: [snapshot] }
   const { page, cid } = newest
   const longer = { older: page.older, snapshots: [...page.snapshots, snapshot] }

@@ -93,7 +93,9 @@ function nodePrefix(level: number): Buffer {
   ])
 }
 
-const PREFIXES: readonly Buffer[] = Array.from({ length: MAX_LEVEL + 1 }, (_, level) => nodePrefix(level))
+const PREFIXES: readonly Buffer[] = Array.from({ length: MAX_LEVEL + 1 }, (_, level) =>
+  nodePrefix(level),
+)
 
 function prefixOf(level: number): Buffer {
   const prefix = PREFIXES[level]
@@ -144,7 +146,8 @@ function scanNode(bytes: Buffer): Node {
   scanner.expect(prefix)
   const count = scanner.arrayHead()
   if (count > MAX_CHUNK_SIZE) scanner.fail(`it has more than ${MAX_CHUNK_SIZE} records`)
-  const node = level === 0 ? scanLeaf(scanner, bytes, count) : scanBranch(scanner, bytes, count, level)
+  const node =
+    level === 0 ? scanLeaf(scanner, bytes, count) : scanBranch(scanner, bytes, count, level)
   scanner.finish()
   return node
 }
@@ -194,7 +197,8 @@ function scanBranch(scanner: Scanner, bytes: Buffer, count: number, level: numbe
     const child = scanChild(scanner, bytes)
     if (child.count === 0) scanner.fail('a child has entries')
     const before = children.at(-1)
-    if (before !== undefined && before.last >= child.last) scanner.fail('its children are not in order')
+    if (before !== undefined && before.last >= child.last)
+      scanner.fail('its children are not in order')
     children.push(child)
     liveBefore[i + 1] = (liveBefore[i] ?? 0) + child.live
     if (child.exp !== null && (exp === null || child.exp < exp)) exp = child.exp
@@ -232,7 +236,15 @@ export function summarize(node: Node, cid: CidBytes): Child {
   const { exp } = node
   if (isLeaf(node)) {
     const live = node.count - node.dead.length
-    return { last, count: node.count, live, bytes: node.bytes.length, exp, cid, cidKey: cidKey(cid) }
+    return {
+      last,
+      count: node.count,
+      live,
+      bytes: node.bytes.length,
+      exp,
+      cid,
+      cidKey: cidKey(cid),
+    }
   }
   let count = 0
   let bytes = node.bytes.length

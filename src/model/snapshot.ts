@@ -8,7 +8,15 @@ import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, type Block, type CidBytes } from './cid.ts'
 import type { ContentMode } from './entry.ts'
-import { DAMAGED_HINT, checkCanonical, decodeIpldMap, encodeIpld, Fields, isPlain, type IpldMap } from './ipld.ts'
+import {
+  DAMAGED_HINT,
+  checkCanonical,
+  decodeIpldMap,
+  encodeIpld,
+  Fields,
+  isPlain,
+  type IpldMap,
+} from './ipld.ts'
 import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
 import { SNAPSHOT_SCHEMA } from './schema.ts'
 
@@ -89,8 +97,15 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
     throw new CairnError('invalid_block', 'The metadata of a snapshot holds Links, bytes or worse.')
   }
   const { entries, live, chunkCount, chunkSize } = header
-  if (live > entries || chunkCount === 0 || chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE) {
-    throw new CairnError('invalid_block', 'The counts of a snapshot are impossible.', { hint: DAMAGED_HINT })
+  if (
+    live > entries ||
+    chunkCount === 0 ||
+    chunkSize < MIN_CHUNK_SIZE ||
+    chunkSize > MAX_CHUNK_SIZE
+  ) {
+    throw new CairnError('invalid_block', 'The counts of a snapshot are impossible.', {
+      hint: DAMAGED_HINT,
+    })
   }
   return header
 }

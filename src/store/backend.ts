@@ -85,10 +85,7 @@ export interface Backend {
    * The blocks in the order of `cids`, `undefined` where the store lacks one. Never fetches from
    * elsewhere. The bytes are unproved: callers hash them against their CID (promise 5).
    */
-  getBlocks(
-    cids: readonly CidBytes[],
-    options?: CallOptions,
-  ): Promise<(Uint8Array | undefined)[]>
+  getBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<(Uint8Array | undefined)[]>
 
   /** Which of `cids` the store has, without reading them. */
   hasBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<boolean[]>
@@ -104,11 +101,7 @@ export interface Backend {
   newest(dataset: string, than: number, options?: CallOptions): Promise<StoredCommit | undefined>
 
   /** One commit by its number, `undefined` when it was pruned or never was. */
-  getCommit(
-    dataset: string,
-    number: number,
-    options?: CallOptions,
-  ): Promise<Uint8Array | undefined>
+  getCommit(dataset: string, number: number, options?: CallOptions): Promise<Uint8Array | undefined>
 
   /** The lowest number that is kept, `undefined` for a dataset without commits. */
   oldest(dataset: string, options?: CallOptions): Promise<number | undefined>

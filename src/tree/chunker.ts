@@ -113,7 +113,8 @@ export class Chunker {
     const end = at + (run.starts[to] ?? 0) - first
     if (end > this.#bytes.length) this.#grow(at, end)
     run.bytes.copy(this.#bytes, at, first, run.starts[to] ?? 0)
-    for (let i = from; i < to; i++) this.#ends[index + i - from] = at + (run.starts[i + 1] ?? 0) - first
+    for (let i = from; i < to; i++)
+      this.#ends[index + i - from] = at + (run.starts[i + 1] ?? 0) - first
   }
 
   #grow(used: number, needed: number): void {
@@ -144,7 +145,8 @@ export class Chunker {
       this.#hashes[i] = this.#hashes[count + i] ?? 0
       this.#weights[i] = (this.#weights[count + i] ?? 0) - dropped
       if (!this.#inWindow(i)) continue
-      if (this.#lowest < 0 || (this.#hashes[i] ?? 0) < (this.#hashes[this.#lowest] ?? 0)) this.#lowest = i
+      if (this.#lowest < 0 || (this.#hashes[i] ?? 0) < (this.#hashes[this.#lowest] ?? 0))
+        this.#lowest = i
     }
   }
 }

@@ -22,7 +22,13 @@ export class LevelCursor {
   readonly level: number
   readonly #signal: AbortSignal | undefined
 
-  constructor(nodes: NodeStore, root: Child, rootLevel: number, level: number, signal?: AbortSignal) {
+  constructor(
+    nodes: NodeStore,
+    root: Child,
+    rootLevel: number,
+    level: number,
+    signal?: AbortSignal,
+  ) {
     assert(level <= rootLevel, 'a cursor walks a level of the tree')
     this.#nodes = nodes
     this.#root = root
@@ -73,7 +79,8 @@ export class LevelCursor {
 
   async #step(place: Place, by: 1 | -1): Promise<Place | undefined> {
     const index = place.index + by
-    if (index >= 0 && index < place.children.length) return placeAt(place.children, index, place.parent)
+    if (index >= 0 && index < place.children.length)
+      return placeAt(place.children, index, place.parent)
     if (place.parent === undefined) return undefined
     const parent = await this.#step(place.parent, by)
     if (parent === undefined) return undefined
@@ -88,7 +95,11 @@ export class LevelCursor {
     return this.#find(placeAt([this.#root], 0, undefined), this.#rootLevel, wanted)
   }
 
-  async #find(place: Place, level: number, wanted: (child: Child) => boolean): Promise<Place | undefined> {
+  async #find(
+    place: Place,
+    level: number,
+    wanted: (child: Child) => boolean,
+  ): Promise<Place | undefined> {
     if (!wanted(place.child)) return undefined
     if (level === this.level) return place
     const children = await this.#childrenOf(place)

@@ -200,13 +200,18 @@ class Merge {
     return edited.child.last <= expired.child.last ? edited : expired
   }
 
-  async #backToThreshold(cursor: LevelCursor, from: Place, settled: string | undefined): Promise<Place> {
+  async #backToThreshold(
+    cursor: LevelCursor,
+    from: Place,
+    settled: string | undefined,
+  ): Promise<Place> {
     let place = from
     for (;;) {
       const before = await cursor.previous(place)
       if (before === undefined || before.child.last === settled) return place
       // A node that is not the last of its level ended inside its window: the hash tells how.
-      if (belowThreshold(hashKey(before.child.last, cursor.level), this.#options.chunkSize)) return place
+      if (belowThreshold(hashKey(before.child.last, cursor.level), this.#options.chunkSize))
+        return place
       place = before
     }
   }
@@ -226,7 +231,7 @@ class Merge {
     const feed = new Feed(level, this.#options, chunker, edits)
     const gone: Child[] = []
     const ends: OldEnd[] = []
-    for (let place: Place | undefined = start; ; ) {
+    for (let place: Place | undefined = start; ;) {
       const node: Node = await cursor.node(place)
       const next = await cursor.next(place)
       gone.push(place.child)
@@ -243,7 +248,10 @@ class Merge {
       }
       const end = synced(ends, chunker.cutAt, feed.changes)
       if (end !== undefined) {
-        yield* this.#remove(level, gone.filter((child) => child.last <= end.last))
+        yield* this.#remove(
+          level,
+          gone.filter((child) => child.last <= end.last),
+        )
         return end.last
       }
       place = next
@@ -359,7 +367,8 @@ class Feed {
     if (this.#done) return false
     const edits = this.#edits
     while (edits.key !== undefined && (upTo === undefined || edits.key <= upTo)) {
-      const place = this.#index === base.count ? base.count : lowerBound(base, edits.key, this.#index)
+      const place =
+        this.#index === base.count ? base.count : lowerBound(base, edits.key, this.#index)
       this.#old(base, place)
       const wait = place === base.count ? this.#tail(upTo) : this.#one(base, edits.key)
       if (wait !== undefined) {

@@ -99,12 +99,18 @@ export class Tree {
   }
 
   /** The leaves that hold keys of `range`, in order or against it, cut to the range. */
-  async *segments(range: KeyRange, descending: boolean, signal?: AbortSignal): AsyncGenerator<Segment> {
+  async *segments(
+    range: KeyRange,
+    descending: boolean,
+    signal?: AbortSignal,
+  ): AsyncGenerator<Segment> {
     if (this.root.count === 0) return
     const cursor = new LevelCursor(this.#nodes, this.root, this.#rootNode.level, 0, signal)
     const edge = descending ? range.to : range.from
     let place: Place | undefined =
-      edge === undefined ? await (descending ? cursor.last() : cursor.first()) : await cursor.seek(edge)
+      edge === undefined
+        ? await (descending ? cursor.last() : cursor.first())
+        : await cursor.seek(edge)
     while (place !== undefined) {
       const leaf = leafOf(await cursor.node(place, true))
       const from = range.from === undefined ? 0 : lowerBound(leaf, range.from)
@@ -116,7 +122,7 @@ export class Tree {
   }
 }
 
-export function entryIn(leaf: Leaf, key: string): Entry | undefined {
+function entryIn(leaf: Leaf, key: string): Entry | undefined {
   const index = lowerBound(leaf, key)
   if (index === leaf.count || compareKeyAt(leaf, index, key) !== 0) return undefined
   return readEntry(leaf.bytes, leaf.starts[index] ?? 0)

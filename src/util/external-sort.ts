@@ -184,7 +184,7 @@ class RunHeap {
 
   #sink(from: number): void {
     const runs = this.#runs
-    for (let at = from; ; ) {
+    for (let at = from; ;) {
       let least = at
       for (const child of [2 * at + 1, 2 * at + 2]) {
         if (child < runs.length && this.#before(child, least)) least = child

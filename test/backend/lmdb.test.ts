@@ -61,12 +61,13 @@ backendConformance('lmdb', async () => ({
 }))
 
 async function codeOf(promise: Promise<unknown>): Promise<ErrorCode | undefined> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (error !== undefined && !isCairnError(error)) throw error
-  return error?.code
+  try {
+    await promise
+    return undefined
+  } catch (error) {
+    if (isCairnError(error)) return error.code
+    throw error
+  }
 }
 
 function block(size: number): HeldBlock {

@@ -217,7 +217,7 @@ test('pages, lookups, ranges and prefixes agree with a plain map, whatever happe
         }
       }
     }),
-    { numRuns: 150 },
+    { numRuns: 150, includeErrorInReport: true },
   )
 })
 
@@ -254,7 +254,7 @@ test('offsets inside a prefix or a range count from its edge, across chain and s
         expect(from.items.map(({ pi }) => pi)).toEqual(tail.slice(offset, offset + 4))
       },
     ),
-    { numRuns: 100 },
+    { numRuns: 100, includeErrorInReport: true },
   )
 })
 

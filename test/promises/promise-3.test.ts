@@ -76,7 +76,7 @@ test('any way to a state, with deletions, expiries and rollbacks on it, ends at 
       const reader = await openTest({ backend, clock })
       expect(await collect(reader.dataset.entries({ deleted: true }))).toHaveLength(left.length)
     }),
-    { numRuns: 60 },
+    { numRuns: 150, includeErrorInReport: true },
   )
 })
 

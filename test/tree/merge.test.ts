@@ -18,7 +18,10 @@ function stateOf(entries: readonly Entry[], at: number): Entry[] {
   return [...newest.values()].filter((one) => one.exp === null || one.exp > at).sort(byKey)
 }
 
-const plainIds = Array.from({ length: 1500 }, (_, n) => `P${String((n * 7919) % 100_000).padStart(6, '0')}`)
+const plainIds = Array.from(
+  { length: 1500 },
+  (_, n) => `P${String((n * 7919) % 100_000).padStart(6, '0')}`,
+)
 const hardIds = idsWithoutThreshold(1200, 64)
 
 /** Batches over a few hundred ids: puts, deletes, expiries, whole ranges at once. */
@@ -62,7 +65,12 @@ async function checkBatches(batches: Entry[][], runLength: number): Promise<void
   for (const [i, batch] of batches.entries()) {
     all.push(...batch)
     const at = (i + 1) * 10
-    built = await merge(batch, { store, at, runLength, ...(built === undefined ? {} : { base: built }) })
+    built = await merge(batch, {
+      store,
+      at,
+      runLength,
+      ...(built === undefined ? {} : { base: built }),
+    })
     const state = stateOf(all, at)
     const scratchStore = new BlockMap()
     const scratch = await merge(state, { store: scratchStore, at })
@@ -88,11 +96,17 @@ for (const [name, ids] of [
 test('taking nearly everything out lowers the tree, down to one empty leaf', async () => {
   const store = new BlockMap()
   const ids = Array.from({ length: 6000 }, (_, n) => `E${String(n).padStart(6, '0')}`)
-  const full = await merge(ids.map((pi) => entry(pi)), { store })
+  const full = await merge(
+    ids.map((pi) => entry(pi)),
+    { store },
+  )
   for (const kept of [[0], [5999], [3000], [0, 5999], [10, 11, 2500], []]) {
     const gone = ids.filter((_, n) => !kept.includes(n)).map((pi) => entry(pi, { exp: 1 }))
     const few = await merge(gone, { store, base: full, at: 2 })
-    const scratch = await merge(kept.map((n) => entry(ids[n] ?? '')), { store })
+    const scratch = await merge(
+      kept.map((n) => entry(ids[n] ?? '')),
+      { store },
+    )
     expect(few.root).toEqual(scratch.root)
     expect(few.leafCount).toBe(scratch.leafCount)
   }
@@ -101,7 +115,10 @@ test('taking nearly everything out lowers the tree, down to one empty leaf', asy
 test('one edit reads and writes a few nodes of a large tree, and no edit none', async () => {
   const store = new BlockMap()
   const ids = Array.from({ length: 20_000 }, (_, n) => `I${String(n * 17).padStart(9, '0')}`)
-  const base = await merge(ids.map((pi) => entry(pi)), { store })
+  const base = await merge(
+    ids.map((pi) => entry(pi)),
+    { store },
+  )
   expect(base.leafCount).toBeGreaterThan(400)
   let reads = 0
   let writes = 0
@@ -126,7 +143,10 @@ test('one edit reads and writes a few nodes of a large tree, and no edit none', 
 test('an edit that changes nothing writes nothing', async () => {
   const store = new BlockMap()
   const ids = plainIds
-  const base = await merge(ids.map((pi) => entry(pi)), { store })
+  const base = await merge(
+    ids.map((pi) => entry(pi)),
+    { store },
+  )
   store.writes = 0
   const same = await merge([entry(ids[700] ?? '')], { store, base })
   expect(same.root.cid).toEqual(base.root.cid)
@@ -157,13 +177,18 @@ test('lookups, ranks and ranges agree with a sorted list', async () => {
   }
   expect(await tree.keyAtRank(live.length)).toBeUndefined()
   await fc.assert(
-    fc.asyncProperty(fc.nat(entries.length - 1), fc.nat(entries.length - 1), fc.boolean(), async (a, b, descending) => {
-      const from = keyOf(entries[Math.min(a, b)]?.pi ?? '')
-      const to = keyOf(entries[Math.max(a, b)]?.pi ?? '')
-      const expected = entries.slice(Math.min(a, b), Math.max(a, b))
-      const found = await readAll(store, built.root.cid, { from, to }, descending)
-      expect(found).toEqual(descending ? expected.toReversed() : expected)
-    }),
+    fc.asyncProperty(
+      fc.nat(entries.length - 1),
+      fc.nat(entries.length - 1),
+      fc.boolean(),
+      async (a, b, descending) => {
+        const from = keyOf(entries[Math.min(a, b)]?.pi ?? '')
+        const to = keyOf(entries[Math.max(a, b)]?.pi ?? '')
+        const expected = entries.slice(Math.min(a, b), Math.max(a, b))
+        const found = await readAll(store, built.root.cid, { from, to }, descending)
+        expect(found).toEqual(descending ? expected.toReversed() : expected)
+      },
+    ),
     { numRuns: 50 },
   )
 })
@@ -171,7 +196,10 @@ test('lookups, ranks and ranges agree with a sorted list', async () => {
 test('a diff gives just the changes, and reads little of what is the same', async () => {
   const store = new BlockMap()
   const ids = Array.from({ length: 20_000 }, (_, n) => `D${String(n * 13).padStart(9, '0')}`)
-  const before = await merge(ids.map((pi) => entry(pi)), { store })
+  const before = await merge(
+    ids.map((pi) => entry(pi)),
+    { store },
+  )
   const edits = [
     entry(ids[10] ?? '', { ver: 2 }),
     entry(ids[11] ?? '', { ver: 2, exp: 1 }),
@@ -181,7 +209,11 @@ test('a diff gives just the changes, and reads little of what is the same', asyn
   const after = await merge(edits, { store, base: before, at: 2 })
   store.reads = 0
   const changes = []
-  for await (const change of diffTrees(new NodeStore(store, 16 << 20), before.root.cid, after.root.cid)) {
+  for await (const change of diffTrees(
+    new NodeStore(store, 16 << 20),
+    before.root.cid,
+    after.root.cid,
+  )) {
     changes.push([change.pi, change.before?.ver, change.after?.ver])
   }
   expect(changes).toEqual([

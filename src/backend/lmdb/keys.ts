@@ -10,7 +10,7 @@ import { cidParts, isEngineCid } from '../../model/cid.ts'
 
 const NUMBER_BYTES = 8
 
-export function writeNumber(target: Buffer, at: number, value: number): void {
+function writeNumber(target: Buffer, at: number, value: number): void {
   target.writeUInt32BE(Math.floor(value / 2 ** 32), at)
   target.writeUInt32BE(value % 2 ** 32, at + 4)
 }
