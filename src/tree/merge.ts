@@ -25,11 +25,12 @@ import {
   type Node,
 } from '../model/node.ts'
 import { bytesEqual, type CidBytes } from '../model/cid.ts'
-import { EMPTY_RUN, lowerBound, compareKeyAt, type Run } from '../model/run.ts'
+import { EMPTY_RUN, type Run } from '../model/run.ts'
 import { belowThreshold, hashKey } from './boundary.ts'
 import { Chunker, type CutNode } from './chunker.ts'
 import { LevelCursor, type Place } from './cursor.ts'
-import { EditReader, entryExpired, type Edits } from './edits.ts'
+import { EditReader, type Edits } from './edits.ts'
+import { Feed, type FeedOptions } from './feed.ts'
 import { childAt, childRun } from './child-run.ts'
 import type { NodeStore } from './node-store.ts'
 
@@ -38,19 +39,15 @@ export interface NodeSink {
   put(node: CutNode): Promise<void>
 }
 
-export interface MergeOptions {
+export interface MergeOptions extends FeedOptions {
   readonly nodes: NodeStore
   /** The tree to merge into; undefined: none. */
   readonly root: CidBytes | undefined
   /** How many leaves that tree has. */
   readonly leafCount: number
   readonly chunkSize: number
-  /** The moment by which expiry is judged. */
-  readonly at: number
   readonly sink: NodeSink
   readonly signal?: AbortSignal | undefined
-  /** Called now and then with the number of edits merged so far. */
-  readonly onProgress?: ((edits: number) => void) | undefined
 }
 
 export interface MergeStats {
@@ -331,99 +328,4 @@ async function firstTwo(stream: Edits): Promise<{ head: Child[]; rest: AsyncGene
     yield* { [Symbol.asyncIterator]: () => iterator }
   }
   return { head, rest: rest() }
-}
-
-/** Feeds old records and edits, merged, to a chunker. */
-class Feed {
-  /** How often the old records were departed from. */
-  changes = 0
-  readonly #level: number
-  readonly #at: number
-  readonly #chunker: Chunker
-  readonly #edits: EditReader
-  readonly #onProgress: ((edits: number) => void) | undefined
-  #index = 0
-  #done = false
-
-  constructor(level: number, options: MergeOptions, chunker: Chunker, edits: EditReader) {
-    this.#level = level
-    this.#at = options.at
-    this.#chunker = chunker
-    this.#edits = edits
-    this.#onProgress = level === 0 ? options.onProgress : undefined
-  }
-
-  /** Turns to the next old node. */
-  begin(): void {
-    this.#index = 0
-    this.#done = false
-  }
-
-  /**
-   * Feeds a stretch: records of `base` and edits up to key `upTo` (undefined: all), until a node is
-   * finished or a run of edits is used up. False when all has been fed before.
-   */
-  async some(base: Run, upTo: string | undefined): Promise<boolean> {
-    if (this.#done) return false
-    const edits = this.#edits
-    while (edits.key !== undefined && (upTo === undefined || edits.key <= upTo)) {
-      const place =
-        this.#index === base.count ? base.count : lowerBound(base, edits.key, this.#index)
-      this.#old(base, place)
-      const wait = place === base.count ? this.#tail(upTo) : this.#one(base, edits.key)
-      if (wait !== undefined) {
-        await wait
-        this.#onProgress?.(edits.passed)
-        if (this.#chunker.cut.length > 0) return true
-      }
-    }
-    this.#old(base, base.count)
-    this.#done = true
-    return true
-  }
-
-  /** One edit, which may replace the old record at the index. */
-  #one(base: Run, key: string): Promise<void> | undefined {
-    const { run, index } = this.#edits
-    if (compareKeyAt(base, this.#index, key) === 0) this.#index += 1
-    if (!this.#isRemoval(run, index)) this.#chunker.add(run, index, index + 1)
-    this.changes += 1
-    return this.#edits.pass(1)
-  }
-
-  /** Edits behind the last old record: as many at once as the run holds. */
-  #tail(upTo: string | undefined): Promise<void> | undefined {
-    const { run, index } = this.#edits
-    let end = index + 1
-    if (upTo === undefined && !this.#hasRemovals(run)) end = run.count
-    if (end > index + 1 || !this.#isRemoval(run, index)) this.#chunker.add(run, index, end)
-    this.changes += 1
-    return this.#edits.pass(end - index)
-  }
-
-  #hasRemovals(run: Run): boolean {
-    return this.#level > 0 || (run.exp !== null && run.exp <= this.#at)
-  }
-
-  #isRemoval(run: Run, index: number): boolean {
-    return this.#level > 0 ? childAt(run, index).count === 0 : entryExpired(run, index, this.#at)
-  }
-
-  /** The old records up to `to`, less those that have expired. */
-  #old(base: Run, to: number): void {
-    const from = this.#index
-    this.#index = to
-    if (this.#level > 0 || base.exp === null || base.exp > this.#at) {
-      this.#chunker.add(base, from, to)
-      return
-    }
-    let start = from
-    for (let i = from; i < to; i++) {
-      if (!entryExpired(base, i, this.#at)) continue
-      this.#chunker.add(base, start, i)
-      start = i + 1
-      this.changes += 1
-    }
-    this.#chunker.add(base, start, to)
-  }
 }

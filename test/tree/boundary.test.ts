@@ -200,22 +200,28 @@ test('a last node may be exactly full by number; one record more, and it ends at
   }
 })
 
-test('a last node may be exactly full by weight', () => {
-  const padded = (id: string): string => id.padEnd(512, 'P')
-  const stems = idsWith(1770, (id) => !isLow(padded(id), 0, 10_000))
-  const ids = stems.map(padded)
-  // 1,768 ids of 512 bytes weigh 588 each; 416 are left for one record more.
-  const room = MAX_WEIGHT - 1768 * 588 - 76
-  for (const [bytes, expected] of [
-    [room, 1],
-    [room + 1, 2],
-  ] as const) {
-    let ending = 0
-    const filler = (): string => `X${ending.toString(36)}`.padEnd(bytes, 'F')
-    while (isLow(filler(), 0, 10_000)) ending += 1
-    expect(compare([...ids.slice(0, 1768), filler()], 0, 10_000)).toHaveLength(expected)
-  }
-})
+for (const [level, overhead] of [
+  [0, 76],
+  [1, 100],
+] as const) {
+  test(`a last node of level ${level} may be exactly full by weight`, () => {
+    const weight = overhead + 512
+    const count = Math.floor((MAX_WEIGHT - overhead - 2) / weight)
+    const padded = (id: string): string => id.padEnd(512, 'P')
+    const ids = idsWith(count, (id) => !isLow(padded(id), level, 10_000)).map(padded)
+    // What is left for the id of one record more.
+    const room = MAX_WEIGHT - count * weight - overhead
+    for (const [bytes, nodes] of [
+      [room, 1],
+      [room + 1, 2],
+    ] as const) {
+      let ending = 0
+      const filler = (): string => `X${ending.toString(36)}`.padEnd(bytes, 'F')
+      while (isLow(filler(), level, 10_000)) ending += 1
+      expect(compare([...ids, filler()], level, 10_000)).toHaveLength(nodes)
+    }
+  })
+}
 
 test('a low hash counts from the record that reaches a quarter on, and not before it', () => {
   for (const chunkSize of [64, 65, 66, 67, 68, 10_000]) {
