@@ -98,9 +98,8 @@ function runTest(dir, { test, name }) {
 }
 
 function print(patch, verdict) {
-  console.log(
-    `${verdict === 'ok' ? 'ok  ' : 'BAD '} ${patch.promise}  ${patch.file.padEnd(44)} ${verdict === 'ok' ? '' : verdict}`,
-  )
+  const line = `${verdict === 'ok' ? 'ok  ' : 'BAD '} ${patch.promise}  ${patch.file.padEnd(48)} ${verdict === 'ok' ? '' : verdict}`
+  process.stdout.write(`${line.trimEnd()}\n`)
 }
 
 const patches = readdirSync(folder)
@@ -134,7 +133,8 @@ try {
   rmSync(dir, { recursive: true, force: true })
 }
 const promises = new Set(patches.map(({ promise }) => promise))
-console.log(
-  `${patches.length} planted faults for promises ${[...promises].join(', ')}: ${patches.length - bad} ${checkOnly ? 'apply' : 'noticed'}, ${bad} not`,
+const found = `${patches.length - bad} ${checkOnly ? 'apply' : 'noticed'}, ${bad} not`
+process.stdout.write(
+  `${patches.length} planted faults for promises ${[...promises].join(', ')}: ${found}\n`,
 )
 process.exitCode = bad === 0 && patches.length > 0 ? 0 : 1

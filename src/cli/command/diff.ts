@@ -1,4 +1,4 @@
-import type { Change } from '../../tree/diff.ts'
+import type { Change } from '../../index.ts'
 import { readDataset, type CommandSpec } from '../command.ts'
 import { entryRecord, formatCount, printable } from '../format.ts'
 
