@@ -18,7 +18,6 @@ import type { Commit } from '../model/commit.ts'
 import type { ContentMode } from '../model/entry.ts'
 import { encodeIpld, type IpldMap } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
-import { MAX_BLOCK_BYTES } from '../model/node.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
 import { encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import type { HeldBlock } from '../store/backend.ts'
@@ -244,9 +243,7 @@ export async function snapshotChanges(
   const page = decodeKeptPage(await readProvedBlock(context.backend, commit.kept, 'the kept list'))
   const { seq, ts, entries, live, reason, tags } = header
   const one = { cid: snapshot.cid, seq, ts, entries, live, reason, tags }
-  let kept = encodeKeptPage(keep({ page, cid: commit.kept }, one))
-  if (kept.bytes.length > MAX_BLOCK_BYTES)
-    kept = encodeKeptPage({ older: commit.kept, snapshots: [one] })
+  const kept = encodeKeptPage(keep({ page, cid: commit.kept }, one))
   return {
     changes: {
       reason,

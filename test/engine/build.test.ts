@@ -179,6 +179,22 @@ test('of builds by several writers one is committed, the others are dropped with
   })
 })
 
+test('an append whose own build was overtaken by another writer finds the room that one made', async () => {
+  const memory = openMemory()
+  const { backend, reached, go } = gatedBackend(memory)
+  const slow = await openTest({ backend, init: { chainLimit: 10 } })
+  const fast = await openTest({ backend: memory, clock: slow.clock })
+  await slow.dataset.appendBatch(entries('e', 10))
+  const waiting = slow.dataset.append({ pi: 'x', tip: A })
+  const beside = slow.dataset.append({ pi: 'y', tip: A })
+  await reached
+  await fast.dataset.append({ pi: 'z', tip: A })
+  go()
+  expect(await waiting).toMatchObject({ position: 11, status: 'appended' })
+  expect(await beside).toMatchObject({ position: 12, status: 'appended' })
+  expect(await newestCommit(memory)).toMatchObject({ snapshotSeq: 1, totalCount: 13 })
+})
+
 test('a build is dropped after a rollback to the snapshot that it began from', async () => {
   const memory = openMemory()
   const { backend, reached, go } = gatedBackend(memory)
