@@ -10,8 +10,9 @@
  *
  * Dying before 5 leaves unnamed blocks and a guard that is void two minutes later.
  */
-import { CairnError } from '../errors.ts'
+import { CairnError, throwIfAborted } from '../errors.ts'
 import { findMissing } from '../content/complete.ts'
+import { linksOf } from '../content/links.ts'
 import type { OverlayEntry } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { entriesThatFit } from '../model/chain-block.ts'
@@ -27,8 +28,8 @@ import { chainBlocks } from '../chain/extend.ts'
 import { headerOf, newestOf, snapshotChanges } from './build.ts'
 import type { Context, LongOptions } from './context.ts'
 import { draftOf, judge, type AppendEntry, type Draft } from './draft.ts'
-import { decodeDraft, encodeDraft } from './draft-record.ts'
-import { ContentStager } from './content-stager.ts'
+import { decodeDraft, encodeDraft, needsProof } from './draft-record.ts'
+import { ContentStager, encodeSmall } from './content-stager.ts'
 import { Guard } from './guard.ts'
 import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
@@ -66,14 +67,14 @@ export async function bulkLoad(
   options: BulkOptions = {},
 ): Promise<BulkReport> {
   checkNotes(options)
+  throwIfAborted(options.signal)
   const guard = await Guard.take(context, pointer, options.reason ?? 'bulk load')
   const sort = new ExternalSort({ tempDir: options.tempDir, memoryBytes: options.sortBytes })
-  const staging = await context.backend.stage(pointer.dataset, 'bulk load', {
-    signal: options.signal,
-  })
+  let staging: Staging | undefined
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
-    await readSource(context, pointer, source, { sort, staging, guard, options })
+    staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
+    await readSource(source, { sort, staging, guard, options })
     const load = new Load(context, pointer.seen, { staging, guard, options })
     const merged = await load.merge(sort)
     if (load.appended === 0) return nothingNew(load)
@@ -81,9 +82,14 @@ export async function bulkLoad(
     outcome = 'committed'
     return report
   } finally {
-    await staging.end(outcome)
-    await sort.dispose()
-    if (outcome === 'dropped') await guard.lift()
+    // What was committed stays so, and what failed says why: an end that fails is only logged.
+    const failed = (error: unknown): void => {
+      context.log.error('bulk_load.end_failed', { dataset: pointer.dataset, error: String(error) })
+    }
+    await staging?.end(outcome).catch(failed)
+    await sort.dispose().catch(failed)
+    if (outcome === 'committed') guard.stop()
+    else await guard.lift()
   }
 }
 
@@ -95,24 +101,70 @@ interface Parts {
 
 /** Step 2. */
 async function readSource(
-  context: Context,
-  pointer: Pointer,
   source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
   { sort, staging, guard, options }: Parts & { readonly sort: ExternalSort },
 ): Promise<void> {
   const content = new ContentStager(() => Promise.resolve(staging), options.signal)
-  const checkTips = new TipCheck(context, pointer.seen.commit, options)
+  /** Whether the item under way links to something that did not come with it. */
+  let links = false
+  const store = async (value: unknown): Promise<CidBytes> => {
+    const block = encodeSmall(value)
+    links = block !== undefined && [...linksOf(block.cid, block.bytes)].length > 0
+    if (block === undefined) return content.put(value)
+    // The bytes are the source's, which may use them for its next item.
+    const own = value instanceof Uint8Array ? new Uint8Array(block.bytes) : block.bytes
+    await content.stage({ cid: block.cid, bytes: own })
+    return block.cid
+  }
   let done = 0
-  for await (const item of source) {
-    const draft = await draftOfItem(item, (value) => content.put(value))
-    if (!('value' in item)) await checkTips.add(draft)
-    await sort.add({ key: draft.key, payload: encodeDraft(draft) })
+  for await (const item of untilAborted(source, options.signal)) {
+    links = true
+    const draft = await draftOfItem(item, store)
+    await sort.add({ key: draft.key, payload: encodeDraft(draft, links) })
     done += 1
     if (done % 1000 === 0) options.onProgress?.({ step: 'read', done })
     await guard.keep()
   }
-  await checkTips.finish()
   await content.flush()
+}
+
+/** The items of a source; an abort ends it even while the source keeps it waiting. */
+async function* untilAborted<T>(
+  source: AsyncIterable<T> | Iterable<T>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<T> {
+  if (signal === undefined || !(Symbol.asyncIterator in source)) {
+    for await (const item of source) {
+      throwIfAborted(signal)
+      yield item
+    }
+    return
+  }
+  const items = source[Symbol.asyncIterator]()
+  let over = false
+  try {
+    for (;;) {
+      const next = await orAborted(items.next(), signal)
+      over = next.done === true
+      if (next.done === true) return
+      yield next.value
+    }
+  } finally {
+    const returned = over ? undefined : items.return?.()
+    if (signal.aborted) returned?.catch(() => {})
+    else await returned
+  }
+}
+
+function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      reject(new CairnError('aborted', 'The operation was aborted.', { cause: signal.reason }))
+    }
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 /** An entry's draft; a content that comes with it is stored by `store`, which gives its CID. */
@@ -127,30 +179,6 @@ export function draftOfItem(
   const tip = store(value)
   if (tip instanceof Promise) return tip.then((cid) => draftOf({ ...rest, tip: cid }))
   return draftOf({ ...rest, tip })
-}
-
-/** Proves the contents of linked tips, many at a time. */
-class TipCheck {
-  readonly #context: Context
-  readonly #linked: boolean
-  readonly #signal: AbortSignal | undefined
-  readonly #tips: CidBytes[] = []
-
-  constructor(context: Context, { settings }: Commit, { signal }: BulkOptions) {
-    this.#context = context
-    this.#linked = settings.content === 'linked'
-    this.#signal = signal
-  }
-
-  async add({ tip }: Draft): Promise<void> {
-    if (!this.#linked || tip === null) return
-    this.#tips.push(tip)
-    if (this.#tips.length >= CHECK_TIPS) await this.finish()
-  }
-
-  async finish(): Promise<void> {
-    await refuseMissing(this.#context, this.#tips.splice(0), this.#signal)
-  }
 }
 
 export async function refuseMissing(
@@ -245,6 +273,7 @@ class Load {
       builder.push(entry, content, key)
     }
     for await (const batch of sorted) {
+      await this.#checkTips(batch)
       for (const { key, payload } of batch) {
         const known = newest?.key === key ? newest.entry : await this.#current(key)
         const entry = this.#accept(decodeDraft(key, payload), known)
@@ -258,6 +287,19 @@ class Load {
     }
     if (newest !== undefined) take(newest.key, newest.entry)
     yield* restOf(chain, chainAt, builder, content)
+  }
+
+  /** Linked tips must be whole; all content that came with the entries is in the store by now. */
+  async #checkTips(batch: readonly SortRecord[]): Promise<void> {
+    if (this.state.commit.settings.content === 'external') return
+    const tips = batch.flatMap(({ key, payload }) => {
+      const { tip } = decodeDraft(key, payload)
+      return tip !== null && needsProof(payload) ? [tip] : []
+    })
+    for (let from = 0; from < tips.length; from += CHECK_TIPS) {
+      const some = tips.slice(from, from + CHECK_TIPS)
+      await refuseMissing(this.#context, some, this.#parts.options.signal)
+    }
   }
 
   #current(key: string): Entry | undefined | Promise<Entry | undefined> {

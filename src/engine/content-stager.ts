@@ -31,15 +31,15 @@ export class ContentStager {
   async put(value: unknown): Promise<CidBytes> {
     const block = encodeSmall(value)
     if (block === undefined) return this.putFile(value as Uint8Array | AsyncIterable<Uint8Array>)
-    await this.#stage(block)
+    await this.stage(block)
     return block.cid
   }
 
   putFile(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<CidBytes> {
-    return encodeFile(bytes, (block) => this.#stage(block))
+    return encodeFile(bytes, (block) => this.stage(block))
   }
 
-  async #stage(block: Block): Promise<void> {
+  async stage(block: Block): Promise<void> {
     this.#staging ??= this.#open()
     await (await this.#staging).put([{ ...block, hold: 'staged' }], { signal: this.#signal })
   }

@@ -5,20 +5,32 @@ const NUMBERS = 4
 const HEAD = 1 + NUMBERS * 8 + 2
 const ABSENT = -1
 const NULL = -2
+const NEEDS_PROOF = 8
 
 const numberOf = (value: number | null | undefined): number =>
   value === undefined ? ABSENT : value === null ? NULL : value
 
-export function encodeDraft({ tip, ver, ts, exp, expectVer, expectTip }: Draft): Buffer {
+/** `proof`: whether it is still to be proved that the tip's content is there. */
+export function encodeDraft(
+  { tip, ver, ts, exp, expectVer, expectTip }: Draft,
+  proof: boolean,
+): Buffer {
   const tipBytes = tip?.length ?? 0
   const bytes = Buffer.allocUnsafe(HEAD + tipBytes + (expectTip?.length ?? 0))
-  bytes[0] = (tip === null ? 0 : 1) | (expectTip === undefined ? 0 : expectTip === null ? 2 : 4)
+  bytes[0] =
+    (tip === null ? 0 : 1) |
+    (expectTip === undefined ? 0 : expectTip === null ? 2 : 4) |
+    (proof ? NEEDS_PROOF : 0)
   for (const [i, value] of [ver, ts, exp, expectVer].entries())
     bytes.writeDoubleLE(numberOf(value), 1 + i * 8)
   bytes.writeUInt16LE(tipBytes, HEAD - 2)
   if (tip !== null) bytes.set(tip, HEAD)
   if (expectTip !== undefined && expectTip !== null) bytes.set(expectTip, HEAD + tipBytes)
   return bytes
+}
+
+export function needsProof(bytes: Buffer): boolean {
+  return ((bytes[0] ?? 0) & NEEDS_PROOF) !== 0
 }
 
 export function decodeDraft(key: string, bytes: Buffer): Draft {

@@ -1,14 +1,16 @@
 /**
  * Guard: a reservation in the index pointer that keeps other writers out while a bulk load runs. It is
- * renewed by commits of its own, and void by itself soon after its owner died.
+ * renewed by commits of its own, also while its owner waits for something slow, and void by itself soon
+ * after its owner died.
  */
-import { CairnError } from '../errors.ts'
+import { CairnError, toCairnError } from '../errors.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Context } from './context.ts'
 import type { Pointer } from './pointer.ts'
 
 const LASTS_MS = 120_000
 const RENEW_MS = 30_000
+const LOOK_MS = 10_000
 
 export class Guard {
   readonly token: string
@@ -16,6 +18,8 @@ export class Guard {
   readonly #context: Context
   readonly #pointer: Pointer
   #renewAt = 0
+  #timer: NodeJS.Timeout | undefined
+  #lost: CairnError | undefined
 
   private constructor(context: Context, pointer: Pointer, reason: string) {
     this.#context = context
@@ -28,12 +32,23 @@ export class Guard {
   static async take(context: Context, pointer: Pointer, reason: string): Promise<Guard> {
     const guard = new Guard(context, pointer, reason)
     await guard.#write('reserve')
+    guard.#timer = setInterval(() => guard.#look(), LOOK_MS).unref()
     return guard
   }
 
   /** Renews the guard when it is time; call it often. */
   async keep(): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost
     if (this.#context.now() >= this.#renewAt) await this.#write('reserve again')
+  }
+
+  #look(): void {
+    this.keep().catch((error: unknown) => (this.#lost = toCairnError(error)))
+  }
+
+  /** Renews it no more. */
+  stop(): void {
+    clearInterval(this.#timer)
   }
 
   async #write(reason: string): Promise<void> {
@@ -64,6 +79,7 @@ export class Guard {
 
   /** Gives the dataset free again after a failure. */
   async lift(): Promise<void> {
+    this.stop()
     try {
       await this.#pointer.move(
         async ({ commit }) => {

@@ -58,7 +58,9 @@ function otherSchema(what: string, found: unknown, expected: string): CairnError
       hint: `This version of Cairn reads "${expected}"; use the version that wrote the store.`,
     })
   }
-  return new CairnError('invalid_block', `${what} is not the ${expected} it should be.`)
+  return new CairnError('invalid_block', `${what} is not the ${expected} it should be.`, {
+    hint: DAMAGED_HINT,
+  })
 }
 
 /** Runs the decoder of a fixed shape; a block of another version is told from a malformed one. */

@@ -54,7 +54,9 @@ export function decodeKeptPage(bytes: Uint8Array): KeptPage {
   const page = { older: fields.weakCidOrNull('older'), snapshots }
   checkCanonical(bytes, pageBytes(page), 'A kept list')
   if (snapshots.some(({ live, entries }) => live > entries)) {
-    throw new CairnError('invalid_block', 'The counts of a kept snapshot are impossible.')
+    throw new CairnError('invalid_block', 'The counts of a kept snapshot are impossible.', {
+      hint: DAMAGED_HINT,
+    })
   }
   return page
 }

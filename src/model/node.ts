@@ -16,7 +16,7 @@ import { CairnError } from '../errors.ts'
 import { Scanner, writeArrayHead, writeKey, writeLink, writeUint, NULL_BYTE } from './cbor.ts'
 import { CID_BYTES, cborCidOf, cidKey, isEngineCid, type CidBytes } from './cid.ts'
 import { scanEntry, type ScannedEntry } from './entry.ts'
-import { decodeFixed } from './ipld.ts'
+import { DAMAGED_HINT, decodeFixed } from './ipld.ts'
 import { asBuffer, keyAt, sharedBytes, type Run } from './run.ts'
 import { NODE_SCHEMA } from './schema.ts'
 
@@ -100,7 +100,13 @@ const PREFIXES: readonly Buffer[] = Array.from({ length: MAX_LEVEL + 1 }, (_, le
 function prefixOf(level: number): Buffer {
   const prefix = PREFIXES[level]
   if (prefix === undefined) {
-    throw new CairnError('invalid_block', `A tree of ${level} levels is deeper than any real one.`)
+    throw new CairnError(
+      'invalid_block',
+      `A tree of ${level} levels is deeper than any real one.`,
+      {
+        hint: DAMAGED_HINT,
+      },
+    )
   }
   return prefix
 }

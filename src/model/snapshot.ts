@@ -94,7 +94,13 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
   }
   checkCanonical(bytes, snapshotBytes(header), 'A snapshot')
   if (!isPlain(header.meta)) {
-    throw new CairnError('invalid_block', 'The metadata of a snapshot holds Links, bytes or worse.')
+    throw new CairnError(
+      'invalid_block',
+      'The metadata of a snapshot holds Links, bytes or worse.',
+      {
+        hint: DAMAGED_HINT,
+      },
+    )
   }
   const { entries, live, chunkCount, chunkSize } = header
   if (

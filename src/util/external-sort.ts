@@ -1,11 +1,12 @@
 /**
  * Sorting more than fits in memory. Records are collected up to a limit, sorted, and spilled to a
- * file; at the end the files are merged. The sort is stable: records with equal keys keep the order
+ * file; files are merged as they become many, and at the end. The sort is stable: records with equal keys keep the order
  * in which they came.
  */
 import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CairnError } from '../errors.ts'
 
 export interface SortRecord {
   /** One char per byte, see entity-id.ts. */
@@ -22,14 +23,27 @@ export interface ExternalSortOptions {
 
 /** What a record takes in memory beyond its payload. */
 const RECORD_OVERHEAD = 120
-const READ_BYTES = 256 * 1024
+const READ_BYTES = 64 * 1024
+const WRITE_BYTES = 256 * 1024
+/** So many runs of one size become one: it bounds the open files and the memory of the merge. */
+const FAN_IN = 64
 const LENGTHS = 8
+const BATCH = 1024
+
+/** A sorted file. Its level says how often its records have been merged. */
+interface SpilledRun {
+  readonly file: FileHandle
+  readonly level: number
+}
 
 export class ExternalSort {
   readonly #memoryBytes: number
   readonly #tempDir: string
   #folder: string | undefined
-  readonly #files: FileHandle[] = []
+  /** In the order in which their records came; the levels never rise from one to the next. */
+  readonly #runs: SpilledRun[] = []
+  readonly #open = new Set<FileHandle>()
+  #spills = 0
   #records: SortRecord[] = []
   #bytes = 0
 
@@ -45,21 +59,73 @@ export class ExternalSort {
   }
 
   async #spill(): Promise<void> {
-    this.#folder ??= await mkdtemp(join(this.#tempDir, 'cairn-sort-'))
-    const file = await open(join(this.#folder, `run-${this.#files.length}`), 'wx+', 0o600)
-    this.#files.push(file)
-    let parts: Buffer[] = []
-    let size = 0
-    for (const record of this.#takeSorted()) {
-      const part = encodeRecord(record)
-      parts.push(part)
-      size += part.length
-      if (size < READ_BYTES) continue
-      await file.writev(parts)
-      parts = []
-      size = 0
+    await this.#write(batchesOf(this.#takeSorted()), 0)
+    for (let level = 0; ; level++) {
+      const same = this.#runs.filter((run) => run.level === level)
+      if (same.length < FAN_IN) return
+      this.#runs.splice(-FAN_IN)
+      await this.#write(mergeRuns(same.map(({ file }) => new RunReader(file))), level + 1)
+      for (const { file } of same) {
+        this.#open.delete(file)
+        await file.close()
+      }
     }
-    if (parts.length > 0) await file.writev(parts)
+  }
+
+  async #write(
+    batches: AsyncIterable<SortRecord[]> | Iterable<SortRecord[]>,
+    level: number,
+  ): Promise<void> {
+    try {
+      const file = await this.#create()
+      let parts: Buffer[] = []
+      let size = 0
+      const flush = async (): Promise<void> => {
+        // Unlike `writev`, it writes all of it or fails.
+        await file.writeFile(Buffer.concat(parts))
+        parts = []
+        size = 0
+      }
+      for await (const batch of batches) {
+        for (const record of batch) {
+          const part = encodeRecord(record)
+          parts.push(part)
+          size += part.length
+          if (size >= WRITE_BYTES) await flush()
+        }
+      }
+      await flush()
+      this.#runs.push({ file, level })
+    } catch (error) {
+      throw this.#failure(error)
+    }
+  }
+
+  async #create(): Promise<FileHandle> {
+    this.#folder ??= await mkdtemp(join(this.#tempDir, 'cairn-sort-'))
+    const path = join(this.#folder, `run-${this.#spills}`)
+    this.#spills += 1
+    const file = await open(path, 'wx+', 0o600)
+    this.#open.add(file)
+    // Open, but without a name: nothing is left of it when this process dies.
+    await rm(path, { force: true }).catch(() => {})
+    return file
+  }
+
+  #failure(error: unknown): unknown {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined
+    if (code === 'ENOSPC' || code === 'EDQUOT') {
+      return new CairnError('no_space', `The folder ${this.#tempDir} is full.`, {
+        hint: 'Free some space there, or name another folder for temporary files.',
+        cause: error,
+      })
+    }
+    if (code !== 'ENOENT' && code !== 'EACCES' && code !== 'ENOTDIR' && code !== 'EROFS')
+      return error
+    return new CairnError('config', `No files can be made in the folder ${this.#tempDir}.`, {
+      hint: 'Make it, or name another folder for temporary files.',
+      cause: error,
+    })
   }
 
   #takeSorted(): SortRecord[] {
@@ -71,21 +137,27 @@ export class ExternalSort {
 
   /** All records in order, in batches. Call it once. */
   async *sorted(): AsyncGenerator<SortRecord[]> {
-    if (this.#files.length === 0) {
-      yield this.#takeSorted()
+    if (this.#runs.length === 0) {
+      yield* batchesOf(this.#takeSorted())
       return
     }
     if (this.#records.length > 0) await this.#spill()
-    const runs = this.#files.map((file) => new RunReader(file))
-    for (const run of runs) await run.fill()
-    yield* mergeRuns(runs.filter((run) => run.head !== undefined))
+    yield* mergeRuns(this.#runs.map(({ file }) => new RunReader(file)))
   }
 
   /** Removes the files, whether or not the sort came to its end. */
   async dispose(): Promise<void> {
-    for (const file of this.#files.splice(0)) await file.close()
+    const files = [...this.#open]
+    this.#open.clear()
+    this.#runs.length = 0
+    this.#records = []
+    await Promise.allSettled(files.map((file) => file.close()))
     if (this.#folder !== undefined) await rm(this.#folder, { recursive: true, force: true })
   }
+}
+
+function* batchesOf(records: readonly SortRecord[]): Generator<SortRecord[]> {
+  for (let from = 0; from < records.length; from += BATCH) yield records.slice(from, from + BATCH)
 }
 
 function encodeRecord({ key, payload }: SortRecord): Buffer {
@@ -127,6 +199,9 @@ class RunReader {
 
   #out(): boolean {
     this.head = undefined
+    if (this.#ended && this.#at < this.#bytes.length) {
+      throw new CairnError('internal', 'A temporary file of a sort ends within a record.')
+    }
     return this.#ended
   }
 
@@ -144,11 +219,10 @@ class RunReader {
   }
 }
 
-const BATCH = 1024
-
 /** Takes the least head again and again; on a tie the earlier run's, which keeps the order of arrival. */
-async function* mergeRuns(runs: RunReader[]): AsyncGenerator<SortRecord[]> {
-  const heap = new RunHeap(runs)
+async function* mergeRuns(runs: readonly RunReader[]): AsyncGenerator<SortRecord[]> {
+  for (const run of runs) await run.fill()
+  const heap = new RunHeap(runs.filter((run) => run.head !== undefined))
   let batch: SortRecord[] = []
   for (let run = heap.top; run !== undefined; run = heap.top) {
     if (run.head !== undefined) batch.push(run.head)
