@@ -7,7 +7,7 @@ const read = (path: string): Promise<string> =>
   readFile(new URL(`../${path}`, import.meta.url), 'utf8')
 
 test('docs/ERRORS.md has every error code with its exit code and HTTP status, and no other', async () => {
-  const rows = [...(await read('docs/ERRORS.md')).matchAll(/^\| `(\w+)` \| (\d+) \| (\d+) \|/gm)]
+  const rows = [...(await read('docs/ERRORS.md')).matchAll(/^\| `(\w+)` +\| (\d+) +\| (\d+) +\|/gm)]
   const documented = Object.fromEntries(
     rows.map(([, code, exit, http]) => [code, { exit: Number(exit), http: Number(http) }]),
   )

@@ -2,11 +2,21 @@
  * Is a content DAG whole? A linked tip is appended only if every block under it is in the store, so
  * that what a snapshot links to is what a restore needs (promise 4).
  */
-import { throwIfAborted } from '../errors.ts'
-import { CODEC_RAW, cidKey, cidParts, type Block, type CidBytes } from '../model/cid.ts'
+import { CairnError, throwIfAborted } from '../errors.ts'
+import { CODEC_RAW, cidKey, cidParts, printCid, type Block, type CidBytes } from '../model/cid.ts'
 import type { Backend } from '../store/backend.ts'
 import { getProvedBlocks } from '../store/proved.ts'
 import { linksOf } from './links.ts'
+
+/** Larger blocks do not travel between IPFS nodes. */
+const MAX_CONTENT_BYTES = 2 << 20
+
+function tooLarge(cid: CidBytes, size: number): CairnError {
+  return new CairnError('too_large', `The content block ${printCid(cid)} has ${size} bytes.`, {
+    hint: `A block may have ${MAX_CONTENT_BYTES} bytes; add the file again with smaller chunks.`,
+    cid: printCid(cid),
+  })
+}
 
 /** Blocks that are read at a time. */
 const WIDTH = 64
@@ -45,6 +55,7 @@ export async function findMissing(
     for (const [i, cid] of linking.entries()) {
       const bytes = blocks[i]
       if (bytes === undefined) missing.push(cid)
+      else if (bytes.length > MAX_CONTENT_BYTES) throw tooLarge(cid, bytes.length)
       else for (const link of linksOf(cid, bytes)) visit(link)
     }
   }

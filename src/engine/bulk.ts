@@ -74,7 +74,8 @@ export async function bulkLoad(
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
     staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
-    await readSource(source, { sort, staging, guard, options })
+    const linked = pointer.seen.commit.settings.content === 'linked'
+    await readSource(source, { sort, staging, guard, options, linked })
     const load = new Load(context, pointer.seen, { staging, guard, options })
     const merged = await load.merge(sort)
     if (load.appended === 0) return nothingNew(load)
@@ -102,14 +103,14 @@ interface Parts {
 /** Step 2. */
 async function readSource(
   source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
-  { sort, staging, guard, options }: Parts & { readonly sort: ExternalSort },
+  { sort, staging, guard, options, linked }: Parts & { sort: ExternalSort; linked: boolean },
 ): Promise<void> {
   const content = new ContentStager(() => Promise.resolve(staging), options.signal)
-  /** Whether the item under way links to something that did not come with it. */
-  let links = false
+  /** Whether the item under way links to content that may not be there. */
+  let links = linked
   const store = async (value: unknown): Promise<CidBytes> => {
     const block = encodeSmall(value)
-    links = block !== undefined && [...linksOf(block.cid, block.bytes)].length > 0
+    links = linked && block !== undefined && linksOf(block.cid, block.bytes).length > 0
     if (block === undefined) return content.put(value)
     // The bytes are the source's, which may use them for its next item.
     const own = value instanceof Uint8Array ? new Uint8Array(block.bytes) : block.bytes
@@ -118,7 +119,7 @@ async function readSource(
   }
   let done = 0
   for await (const item of untilAborted(source, options.signal)) {
-    links = true
+    links = linked
     const draft = await draftOfItem(item, store)
     await sort.add({ key: draft.key, payload: encodeDraft(draft, links) })
     done += 1
@@ -291,10 +292,9 @@ class Load {
 
   /** Linked tips must be whole; all content that came with the entries is in the store by now. */
   async #checkTips(batch: readonly SortRecord[]): Promise<void> {
-    if (this.state.commit.settings.content === 'external') return
     const tips = batch.flatMap(({ key, payload }) => {
-      const { tip } = decodeDraft(key, payload)
-      return tip !== null && needsProof(payload) ? [tip] : []
+      const tip = needsProof(payload) ? decodeDraft(key, payload).tip : null
+      return tip === null ? [] : [tip]
     })
     for (let from = 0; from < tips.length; from += CHECK_TIPS) {
       const some = tips.slice(from, from + CHECK_TIPS)

@@ -19,7 +19,7 @@ import {
   type BulkReport,
   type ImportEntry,
 } from './bulk.ts'
-import { ContentStager, encodeSmall } from './content-stager.ts'
+import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
 import type { Context } from './context.ts'
@@ -106,8 +106,7 @@ export class Dataset {
     entries: readonly ImportEntry[],
     { signal }: AppendOptions,
   ): Promise<{ appended: Appended[]; drafts: readonly Draft[] }> {
-    const content: Block[] = []
-    const files = new ContentStager(
+    const contents = new BatchContent(
       () => this.#context.backend.stage(this.name, 'content of a put', { signal }),
       signal,
     )
@@ -115,14 +114,15 @@ export class Dataset {
       const drafts: Draft[] = []
       for (const entry of entries) {
         // Only a large content makes the batch wait: those behind it would overtake it.
-        const draft = draftOfItem(entry, (value) => storeContent(value, content, files))
+        const draft = draftOfItem(entry, (value) => contents.put(value))
         drafts.push(draft instanceof Promise ? await draft : draft)
       }
-      await files.flush()
+      await contents.flush()
+      const content = contents.carried
       await this.#checkContent(drafts, content, signal)
       return { appended: await this.#appender.append({ drafts, content, signal }), drafts }
     } finally {
-      await files.end()
+      await contents.end()
     }
   }
 
@@ -303,16 +303,4 @@ export class Dataset {
     const state = await this.#pointer.current(options.signal)
     return datasetStatus(this.#context, state, options.signal)
   }
-}
-
-/** Small contents travel with the commit, large ones are staged before it. */
-function storeContent(
-  value: unknown,
-  content: Block[],
-  files: ContentStager,
-): CidBytes | Promise<CidBytes> {
-  const block = encodeSmall(value)
-  if (block === undefined) return files.put(value)
-  content.push(block)
-  return block.cid
 }

@@ -219,13 +219,7 @@ test('a commit with any byte changed, cut, extended or written in another form i
     for (const bit of [0x01, 0x04, 0x20, 0x80]) {
       const changed = Buffer.from(bytes)
       changed[at] = (changed[at] ?? 0) ^ bit
-      const error = refusal(changed)
-      if (error === undefined) {
-        // Another digit or letter makes another commit, which only `prev` and its CID can tell.
-        expect(encodeCommit(decodeCommit(changed).commit).bytes).toEqual(changed)
-      } else {
-        expect(['pointer_damaged', 'format_unsupported']).toContain(error.code)
-      }
+      expect(['pointer_damaged', 'format_unsupported']).toContain(refusal(changed)?.code)
     }
   }
   const text = bytes.toString()
@@ -248,9 +242,7 @@ test('a commit with any byte changed, cut, extended or written in another form i
     '['.repeat(1_000_000),
   ]
   for (const form of forms.filter((one) => one !== text)) {
-    const error = refusal(Buffer.from(form))
-    if (form.includes('\ufffd')) expect(error).toBeUndefined()
-    else expect(error?.code).toBe('pointer_damaged')
+    expect(refusal(Buffer.from(form))?.code).toBe('pointer_damaged')
   }
   // Bytes that are not UTF-8 read as U+FFFD, which must not pass for it.
   const notUtf8 = Buffer.from(text.replace('main', '#'))
