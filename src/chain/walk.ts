@@ -25,7 +25,8 @@ export interface WalkOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** How much a read ahead may bring into memory. */
+/** A read ahead asks for so many blocks at once, and for more until it has read so much. */
+const AHEAD_AT_ONCE = 32
 const AHEAD_BYTES = 4 << 20
 
 /** The blocks between base and head, newest first. */
@@ -49,7 +50,7 @@ export async function* walkBack(
     yield { cid, block }
     if (block.back.length > 0) {
       ahead.clear()
-      await readAhead(store, block, bytes.length, ahead, signal)
+      await readAhead(store, block, ahead, signal)
     }
     newer = block
     cid = block.prev
@@ -65,20 +66,23 @@ async function readOne(
   return bytes
 }
 
-/** Reads the blocks that a `back` list names, in one call: as many as memory bears. */
+/** Reads the blocks that a `back` list names, the newest first, many in a call: as memory bears. */
 async function readAhead(
   store: BlockReader,
-  block: ChainBlock,
-  blockBytes: number,
+  { back }: ChainBlock,
   ahead: Map<string, Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const count = Math.max(1, Math.floor(AHEAD_BYTES / blockBytes))
-  const cids = block.back.slice(-count)
-  const blocks = await getProvedBlocks(store, cids, { signal })
-  for (const [i, cid] of cids.entries()) {
-    const bytes = blocks[i]
-    if (bytes !== undefined) ahead.set(cidKey(cid), bytes)
+  let read = 0
+  for (let to = back.length; to > 0 && read < AHEAD_BYTES; to -= AHEAD_AT_ONCE) {
+    const cids = back.slice(Math.max(0, to - AHEAD_AT_ONCE), to)
+    const blocks = await getProvedBlocks(store, cids, { signal })
+    for (const [i, cid] of cids.entries()) {
+      const bytes = blocks[i]
+      if (bytes === undefined) continue
+      ahead.set(cidKey(cid), bytes)
+      read += bytes.length
+    }
   }
 }
 

@@ -3,8 +3,8 @@
  *
  *   1 reserve the dataset: other writers get `busy` while the guard in the pointer is renewed
  *   2 read the source: contents go to the store, entries to an external sort
- *   3 merge: judge each entry in the order of ids, give it its position, stage its chain block, and
- *     merge it, with the recent chain under it, into the tree
+ *   3 merge: judge each entry in the order of ids, prove its content, give it its position, stage its
+ *     chain block, and merge it, with the recent chain under it, into the tree
  *   4 read everything new back and prove it
  *   5 commit { snapshot, base = head = the last chain block }, which also lifts the guard
  *
@@ -79,7 +79,7 @@ export async function bulkLoad(
     const load = new Load(context, pointer.seen, { staging, guard, options })
     const merged = await load.merge(sort)
     if (load.appended === 0) return nothingNew(load)
-    const report = await commitLoad(context, pointer, load, merged, guard)
+    const report = await commitLoad(context, pointer, load, merged, guard, options.signal)
     outcome = 'committed'
     return report
   } finally {
@@ -173,6 +173,12 @@ export function draftOfItem(
   item: ImportEntry,
   store: (value: unknown) => CidBytes | Promise<CidBytes>,
 ): Draft | Promise<Draft> {
+  const given: unknown = item
+  if (typeof given !== 'object' || given === null) {
+    throw new CairnError('invalid_entry', `An entry was refused: ${String(given)}.`, {
+      hint: 'An entry is an object with "pi", and "tip" or "value".',
+    })
+  }
   if (!('value' in item)) return draftOf(item)
   const { value, ...rest } = item
   // Refuses a bad id or version before anything is stored.
@@ -365,6 +371,7 @@ async function commitLoad(
   load: Load,
   merged: MergedTree,
   guard: Guard,
+  signal: AbortSignal | undefined,
 ): Promise<BulkReport> {
   const { chainEnd, appended, already } = load
   const from = { ...load.state, commit: chainEnd }
@@ -396,7 +403,7 @@ async function commitLoad(
         },
       }
     },
-    { fresh: true, guard: guard.token },
+    { signal, fresh: true, guard: guard.token },
   )
 }
 
