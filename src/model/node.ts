@@ -178,7 +178,8 @@ function scanLeaf(scanner: Scanner, bytes: Buffer, count: number): Leaf {
   }
   starts[count] = scanner.at
   const shared = count === 0 ? 0 : sharedBytes(bytes, starts[0] ?? 0, starts[count - 1] ?? 0)
-  return { level: 0, bytes, starts, count, shared, exp, dead }
+  const plain = exp === null && dead.length === 0
+  return { level: 0, bytes, starts, count, shared, plain, exp, dead }
 }
 
 function ascends(bytes: Buffer, aFrom: number, aTo: number, bFrom: number, bTo: number): boolean {
@@ -211,7 +212,7 @@ function scanBranch(scanner: Scanner, bytes: Buffer, count: number, level: numbe
   }
   starts[count] = scanner.at
   const shared = sharedBytes(bytes, starts[0] ?? 0, starts[count - 1] ?? 0)
-  return { level, bytes, starts, count, shared, exp, children, liveBefore }
+  return { level, bytes, starts, count, shared, plain: false, exp, children, liveBefore }
 }
 
 /** A child record on its way through a merge, where one that counts no entries means "taken out". */

@@ -13,6 +13,8 @@ export interface Run {
   readonly count: number
   /** How many leading bytes all ids are known to share: a search need not compare them again. */
   readonly shared: number
+  /** Known to hold entries only that neither are deleted nor expire: they need not be looked at. */
+  readonly plain: boolean
   /** The least expiry among the records (entries only); null when none expires. */
   readonly exp: number | null
 }
@@ -104,6 +106,7 @@ export const EMPTY_RUN: Run = {
   starts: new Uint32Array(1),
   count: 0,
   shared: 0,
+  plain: true,
   exp: null,
 }
 
@@ -113,10 +116,7 @@ export class RunBuilder {
   #starts: number[] = []
   #at = 0
   #exp: number | null = null
-
-  get byteLength(): number {
-    return this.#at
-  }
+  #plain = true
 
   get count(): number {
     return this.#starts.length
@@ -127,14 +127,7 @@ export class RunBuilder {
     this.#starts.push(this.#at)
     this.#at = writeEntry(this.#bytes, this.#at, entry, content, key)
     this.#noteExp(entry.exp)
-  }
-
-  /** Takes over a record that is encoded already. */
-  pushEncoded(bytes: Buffer, start: number, end: number, exp: number | null): void {
-    this.#reserve(end - start)
-    this.#starts.push(this.#at)
-    this.#at += bytes.copy(this.#bytes, this.#at, start, end)
-    this.#noteExp(exp)
+    if (entry.tip === null || entry.exp !== null) this.#plain = false
   }
 
   #noteExp(exp: number | null): void {
@@ -158,12 +151,14 @@ export class RunBuilder {
       starts,
       count: this.#starts.length,
       shared: 0,
+      plain: this.#plain,
       exp: this.#exp,
     }
     this.#bytes = Buffer.allocUnsafe(Math.max(64 * 1024, this.#at))
     this.#starts = []
     this.#at = 0
     this.#exp = null
+    this.#plain = true
     return run
   }
 }

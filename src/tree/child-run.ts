@@ -13,7 +13,7 @@ export function childRun(children: readonly Child[]): Run {
     at = writeChild(bytes, at, child)
   }
   starts[children.length] = at
-  return { bytes, starts, count: children.length, shared: 0, exp: null }
+  return { bytes, starts, count: children.length, shared: 0, plain: false, exp: null }
 }
 
 export function childAt(run: Run, index: number): Child {

@@ -7,7 +7,7 @@
  * the lowest hash what is left over holds no end by threshold either.
  */
 import { encodeNode, decodeNode, summarize, type Child } from '../model/node.ts'
-import { cborCidOf } from '../model/cid.ts'
+import { cborCidOf, cidKey } from '../model/cid.ts'
 import { keyLength, keyStart, type Run } from '../model/run.ts'
 import { belowThreshold, MAX_WEIGHT, murmur3, recordOverhead } from './boundary.ts'
 
@@ -37,11 +37,14 @@ export class Chunker {
   readonly #weights: Uint32Array
   /** The record with the lowest hash in the window so far; -1 before the window. */
   #lowest = -1
+  /** Whether all records under way came from plain runs. */
+  #plain: boolean
 
   constructor(level: number, chunkSize: number) {
     this.#level = level
     this.#chunkSize = chunkSize
     this.#overhead = recordOverhead(level)
+    this.#plain = level === 0
     this.#ends = new Uint32Array(chunkSize)
     this.#hashes = new Uint32Array(chunkSize)
     this.#weights = new Uint32Array(chunkSize)
@@ -55,6 +58,7 @@ export class Chunker {
     this.#count = 0
     this.#weight = 0
     this.#lowest = -1
+    this.#plain = this.#level === 0
   }
 
   /** Adds the records [from, to) of `run`, which continue the order of what came before. */
@@ -107,6 +111,7 @@ export class Chunker {
   /** Copies records that `#note` has counted; they are the last ones of the node under way. */
   #copy(run: Run, from: number, to: number): void {
     if (from === to) return
+    this.#plain &&= run.plain
     const first = run.starts[from] ?? 0
     const index = this.#count - (to - from)
     const at = index === 0 ? 0 : (this.#ends[index - 1] ?? 0)
@@ -127,14 +132,26 @@ export class Chunker {
   #emit(count: number): void {
     const end = this.#ends[count - 1] ?? 0
     const block = encodeNode(this.#level, count, this.#bytes.subarray(0, end))
-    const child = summarize(decodeNode(block), cborCidOf(block))
+    const child = this.#plain
+      ? this.#plainLeaf(count, block)
+      : summarize(decodeNode(block), cborCidOf(block))
     this.cut.push({ child, block, level: this.#level, count })
     this.cutAt = this.added - (this.#count - count)
     this.#dropFirst(count, end)
   }
 
+  /** What `summarize` would say, without reading the entries: they are known to be plain. */
+  #plainLeaf(count: number, block: Buffer): Child {
+    const start = count === 1 ? 0 : (this.#ends[count - 2] ?? 0)
+    const from = keyStart(this.#bytes, start)
+    const last = this.#bytes.toString('latin1', from, from + keyLength(this.#bytes, start))
+    const cid = cborCidOf(block)
+    return { last, count, live: count, bytes: block.length, exp: null, cid, cidKey: cidKey(cid) }
+  }
+
   #dropFirst(count: number, end: number): void {
     const left = this.#count - count
+    if (left === 0) this.#plain = this.#level === 0
     const dropped = this.#weights[count - 1] ?? 0
     this.#bytes.copyWithin(0, end, this.#ends[this.#count - 1] ?? end)
     this.#count = left
