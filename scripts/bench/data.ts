@@ -1,5 +1,5 @@
 /** What benchmarks are made of: ids that sort by time, small values, a spread of updates. */
-import type { ImportEntry } from '../../src/engine/bulk.ts'
+import type { ImportEntry } from '../../src/engine/import-entry.ts'
 import type { Entry } from '../../src/model/entry.ts'
 import { RunBuilder, type Run } from '../../src/model/run.ts'
 

@@ -1,6 +1,6 @@
 /** One line of NDJSON as an entry: `{"pi","ver"?,"tip"?,"ts"?,"exp"?,"value"?}`. */
 import { parseContent } from '../content/encode.ts'
-import type { ImportEntry } from '../engine/bulk.ts'
+import type { ImportEntry } from '../engine/import-entry.ts'
 import { CairnError, toCairnError } from '../errors.ts'
 import { parseCid } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'

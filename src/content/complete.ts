@@ -25,7 +25,7 @@ const WIDTH = 64
  * The CIDs under `roots` that neither the store nor `given` has; empty when all is there. Reads the
  * blocks that can link, asks only for the presence of raw ones.
  */
-export async function findMissing(
+async function findMissing(
   store: Pick<Backend, 'getBlocks' | 'hasBlocks'>,
   roots: readonly CidBytes[],
   given: readonly Block[] = [],
@@ -60,4 +60,23 @@ export async function findMissing(
     }
   }
   return missing
+}
+
+/** Content that is not whole is `content_missing`. */
+export async function refuseMissing(
+  store: Pick<Backend, 'getBlocks' | 'hasBlocks'>,
+  tips: readonly CidBytes[],
+  signal: AbortSignal | undefined,
+  given?: readonly Block[],
+): Promise<void> {
+  const [missing] = await findMissing(store, tips, given, signal)
+  if (missing === undefined) return
+  throw new CairnError(
+    'content_missing',
+    `The store lacks the content block ${printCid(missing)}.`,
+    {
+      hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
+      cid: printCid(missing),
+    },
+  )
 }

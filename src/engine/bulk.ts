@@ -10,34 +10,33 @@
  *
  * Dying before 5 leaves unnamed blocks and a guard that is void two minutes later.
  */
-import { CairnError, throwIfAborted } from '../errors.ts'
-import { findMissing } from '../content/complete.ts'
+import { throwIfAborted } from '../errors.ts'
+import { refuseMissing } from '../content/complete.ts'
 import { linksOf } from '../content/links.ts'
 import type { OverlayEntry } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { entriesThatFit } from '../model/chain-block.ts'
-import { printCid, type CidBytes } from '../model/cid.ts'
+import type { CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
 import { encodeSnapshot } from '../model/snapshot.ts'
 import type { Staging } from '../store/backend.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
+import { untilAborted } from '../util/abortable.ts'
 import { ExternalSort, type SortRecord } from '../util/external-sort.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import { headerOf, newestOf, snapshotChanges } from './build.ts'
 import type { Context, LongOptions } from './context.ts'
-import { draftOf, judge, type AppendEntry, type Draft } from './draft.ts'
+import { judge, type Draft } from './draft.ts'
 import { decodeDraft, encodeDraft, needsProof } from './draft-record.ts'
 import { ContentStager, encodeSmall } from './content-stager.ts'
 import { Guard } from './guard.ts'
+import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
 import type { State } from './state.ts'
-
-/** An entry with its content's CID, or with the content itself. */
-export type ImportEntry = AppendEntry | (Omit<AppendEntry, 'tip'> & { readonly value: unknown })
 
 export interface BulkOptions extends LongOptions {
   /** Where entries are sorted that do not fit in memory; the system's folder for such unless given. */
@@ -127,83 +126,6 @@ async function readSource(
     await guard.keep()
   }
   await content.flush()
-}
-
-/** The items of a source; an abort ends it even while the source keeps it waiting. */
-async function* untilAborted<T>(
-  source: AsyncIterable<T> | Iterable<T>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<T> {
-  if (signal === undefined || !(Symbol.asyncIterator in source)) {
-    for await (const item of source) {
-      throwIfAborted(signal)
-      yield item
-    }
-    return
-  }
-  const items = source[Symbol.asyncIterator]()
-  let over = false
-  try {
-    for (;;) {
-      const next = await orAborted(items.next(), signal)
-      over = next.done === true
-      if (next.done === true) return
-      yield next.value
-    }
-  } finally {
-    const returned = over ? undefined : items.return?.()
-    if (signal.aborted) returned?.catch(() => {})
-    else await returned
-  }
-}
-
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => {
-      reject(new CairnError('aborted', 'The operation was aborted.', { cause: signal.reason }))
-    }
-    if (signal.aborted) abort()
-    signal.addEventListener('abort', abort, { once: true })
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
-  })
-}
-
-/** An entry's draft; a content that comes with it is stored by `store`, which gives its CID. */
-export function draftOfItem(
-  item: ImportEntry,
-  store: (value: unknown) => CidBytes | Promise<CidBytes>,
-): Draft | Promise<Draft> {
-  const given: unknown = item
-  if (typeof given !== 'object' || given === null) {
-    throw new CairnError('invalid_entry', `An entry was refused: ${String(given)}.`, {
-      hint: 'An entry is an object with "pi", and "tip" or "value".',
-    })
-  }
-  if (!('value' in item)) return draftOf(item)
-  const { value, ...rest } = item
-  // Refuses a bad id or version before anything is stored.
-  draftOf({ ...rest, tip: null })
-  const tip = store(value)
-  if (tip instanceof Promise) return tip.then((cid) => draftOf({ ...rest, tip: cid }))
-  return draftOf({ ...rest, tip })
-}
-
-export async function refuseMissing(
-  context: Context,
-  tips: readonly CidBytes[],
-  signal: AbortSignal | undefined,
-  given?: Parameters<typeof findMissing>[2],
-): Promise<void> {
-  const [missing] = await findMissing(context.backend, tips, given, signal)
-  if (missing === undefined) return
-  throw new CairnError(
-    'content_missing',
-    `The store lacks the content block ${printCid(missing)}.`,
-    {
-      hint: 'Put the content first (`cairn put`), or make the dataset with `--content external`.',
-      cid: printCid(missing),
-    },
-  )
 }
 
 /** Step 3: the entries in the order of ids, judged, and split into chain blocks and edits of the tree. */
@@ -304,7 +226,7 @@ class Load {
     })
     for (let from = 0; from < tips.length; from += CHECK_TIPS) {
       const some = tips.slice(from, from + CHECK_TIPS)
-      await refuseMissing(this.#context, some, this.#parts.options.signal)
+      await refuseMissing(this.#context.backend, some, this.#parts.options.signal)
     }
   }
 

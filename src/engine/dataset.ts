@@ -4,6 +4,7 @@
  */
 import { CairnError, isCairnError } from '../errors.ts'
 import type { ContentValue } from '../content/encode.ts'
+import { refuseMissing } from '../content/complete.ts'
 import { readContent, type Content } from '../content/read.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
@@ -11,14 +12,8 @@ import { isExpired, type Entry } from '../model/entry.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
-import {
-  bulkLoad,
-  draftOfItem,
-  refuseMissing,
-  type BulkOptions,
-  type BulkReport,
-  type ImportEntry,
-} from './bulk.ts'
+import { bulkLoad, type BulkOptions, type BulkReport } from './bulk.ts'
+import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
@@ -134,7 +129,7 @@ export class Dataset {
   ): Promise<void> {
     if (this.#pointer.seen.commit.settings.content === 'external') return
     const tips = drafts.flatMap(({ tip }) => (tip === null ? [] : [tip]))
-    await refuseMissing(this.#context, tips, signal, content)
+    await refuseMissing(this.#context.backend, tips, signal, content)
   }
 
   /** The entity's current version; undefined when there is none, or it is deleted or expired. */
