@@ -280,12 +280,7 @@ function unchanged({ commit, header }: State): BuildReport {
   return {
     status: 'already_built',
     snapshot: commit.snapshot,
-    root: header.root,
-    seq: header.seq,
-    ts: header.ts,
-    entries: header.entries,
-    live: header.live,
-    chunkCount: header.chunkCount,
+    ...described(header),
     folded: 0,
     chunksWritten: 0,
     chunksDropped: 0,
@@ -305,12 +300,7 @@ function report(
   return {
     status: 'built',
     snapshot: committed.snapshot,
-    root: header.root,
-    seq: header.seq,
-    ts: header.ts,
-    entries: header.entries,
-    live: header.live,
-    chunkCount: header.chunkCount,
+    ...described(header),
     folded: from.commit.recentCount,
     chunksWritten: stats.leavesAdded,
     chunksDropped: stats.leavesRemoved,
@@ -318,4 +308,15 @@ function report(
     bytesWritten: stager.bytes,
     recentCount: committed.recentCount,
   }
+}
+
+function described({
+  root,
+  seq,
+  ts,
+  entries,
+  live,
+  chunkCount,
+}: SnapshotHeader): Pick<BuildReport, 'root' | 'seq' | 'ts' | 'entries' | 'live' | 'chunkCount'> {
+  return { root, seq, ts, entries, live, chunkCount }
 }
