@@ -1,8 +1,8 @@
 /** The public API of Cairn. */
 export { openCairn, openBackend, type StoreOptions } from './compose.ts'
 export { Cairn, type CairnOptions } from './engine/cairn.ts'
-export { Dataset } from './engine/dataset.ts'
-export type { AppendOptions, DatasetOptions, PutOptions, PutResult } from './engine/dataset.ts'
+export type { Dataset } from './engine/dataset.ts'
+export type { DatasetOptions, PutOptions, PutResult } from './engine/dataset.ts'
 export type { Appended } from './engine/append.ts'
 export type { AppendEntry, CidLike } from './engine/draft.ts'
 export type { Chunk } from './engine/chunks.ts'
@@ -16,10 +16,28 @@ export type { LoggedEntry } from './engine/history.ts'
 export type { RollbackOptions, RollbackReport, RollbackTarget } from './engine/rollback.ts'
 export type { DatasetStatus } from './engine/status.ts'
 export type { At } from './engine/time.ts'
+export type { ContentValue } from './content/encode.ts'
 export type { Content } from './content/read.ts'
 export type { Change } from './tree/diff.ts'
 export type { ContentMode, Entry } from './model/entry.ts'
+export type { IpldMap } from './model/ipld.ts'
 export type { KeptSnapshot } from './model/kept.ts'
-export { parseCid, printCid, type CidBytes } from './model/cid.ts'
-export { CairnError, ERROR_CODES, isCairnError, type ErrorCode } from './errors.ts'
-export type { Backend } from './store/backend.ts'
+export { parseCid, printCid, type Block, type CidBytes } from './model/cid.ts'
+export {
+  CairnError,
+  ERROR_CODES,
+  isCairnError,
+  type ErrorCode,
+  type ErrorDetails,
+} from './errors.ts'
+export type {
+  Backend,
+  CallOptions,
+  CommitOutcome,
+  CommitRequest,
+  HeldBlock,
+  Hold,
+  Staging,
+  StoredCommit,
+  StoreStatus,
+} from './store/backend.ts'

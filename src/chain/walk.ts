@@ -100,7 +100,7 @@ function checkSuccession(
     'invalid_block',
     `The chain block ${printCid(cid)} does not belong where it stands.`,
     {
-      hint: 'The chain was damaged or forged; restore the dataset from a CAR.',
+      hint: 'The chain was damaged or forged; restore the dataset from a backup.',
       cid: printCid(cid),
     },
   )

@@ -32,6 +32,9 @@ export function longOptions({ signal, progress }: CommandContext): LongOptions {
   return { signal, onProgress: progress.update }
 }
 
+/** A node that does not answer is asked again for a while: after this, people are told why it takes long. */
+const SLOW_OPEN_MS = 2000
+
 /** Opens the configured store for `use` and closes it whatever happens. */
 export async function withStore<T>(
   context: CommandContext,
@@ -41,6 +44,9 @@ export async function withStore<T>(
   const { config, log, signal } = context
   const { openCairn } = await import('../compose.ts')
   const { values } = config
+  const waiting = setTimeout(() => {
+    context.output.note(`waiting for ${values.store} to answer; it may be starting`)
+  }, SLOW_OPEN_MS)
   const cairn = await openCairn(values.store, {
     create,
     kuboToken: values.kubo_token ?? undefined,
@@ -53,7 +59,7 @@ export async function withStore<T>(
       log.error('background.failed', {
         message: error instanceof Error ? error.message : String(error),
       }),
-  })
+  }).finally(() => clearTimeout(waiting))
   try {
     return await use(cairn)
   } finally {

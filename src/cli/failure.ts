@@ -41,9 +41,13 @@ function usageError(error: CommanderError, command: string | undefined): CairnEr
     command === undefined
       ? '`cairn --help` lists the commands.'
       : `See \`cairn ${command} --help\`.`
-  return new CairnError('usage', `${first.slice(0, 1).toUpperCase()}${first.slice(1)}.`, {
-    hint: `${suggestion}${help}`,
-  })
+  return new CairnError(
+    'usage',
+    `${first.slice(0, 1).toUpperCase()}${first.slice(1).replace(/\.$/, '')}.`,
+    {
+      hint: `${suggestion}${help}`,
+    },
+  )
 }
 
 export function failureOf(error: unknown, command: string | undefined): CairnError | undefined {

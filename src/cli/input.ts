@@ -44,7 +44,8 @@ export function fileError(cause: unknown, path: string, doing: 'read' | 'written
   const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
   const message = (why: string): string => `${name} cannot be ${doing}: ${why}.`
   if (code === 'ENOENT' || code === 'ENOTDIR') {
-    return new CairnError('usage', message('there is none'), {
+    const why = doing === 'read' ? 'there is none' : 'there is no such folder'
+    return new CairnError('usage', message(why), {
       hint: 'Check the path.',
       path,
       cause,

@@ -2,6 +2,7 @@
  * The entry of `bin/cairn`: reads the command line, runs one command, tells how it ended. Sets
  * `process.exitCode`; the process ends by itself when nothing is open any more.
  */
+import { setMaxListeners } from 'node:events'
 import { resolveConfig } from '../config/resolve.ts'
 import { redactor } from '../config/secrets.ts'
 import { Options } from './options.ts'
@@ -19,6 +20,8 @@ export async function main(args: readonly string[]): Promise<void> {
   // Folders are made 0700 and files 0600, whoever makes them.
   process.umask(0o077)
   const stop = new AbortController()
+  // Each request under way listens; many at once are no leak, and Node would warn of one.
+  setMaxListeners(0, stop.signal)
   const end = { pipeClosed: false, stops: true }
   const interrupts = watchInterrupts((reason) => stop.abort(reason))
   const output = outputFor(args, () => {

@@ -1,6 +1,6 @@
 /** Writing a file whole or not at all: to a temporary one beside it, synced, then renamed. */
 import { randomBytes } from 'node:crypto'
-import { access, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CairnError } from '../errors.ts'
 import { fileError } from './input.ts'
@@ -17,7 +17,7 @@ export async function writeNewFile(
   force: boolean,
   write: (file: NewFile) => Promise<void>,
 ): Promise<number> {
-  if (!force) await refuseExisting(path)
+  await refuseExisting(path, force)
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
   try {
     const handle = await open(temporary, 'wx', 0o600)
@@ -38,12 +38,15 @@ export async function writeNewFile(
   }
 }
 
-async function refuseExisting(path: string): Promise<void> {
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (!there) return
+async function refuseExisting(path: string, force: boolean): Promise<void> {
+  const there = await stat(path).catch(() => undefined)
+  if (there?.isDirectory() === true) {
+    throw new CairnError('usage', `The file ${path} cannot be written: it is a folder.`, {
+      hint: 'Name a file.',
+      path,
+    })
+  }
+  if (there === undefined || force) return
   throw new CairnError('usage', `The file ${path} is there already.`, {
     hint: 'Name another file, or replace it with --force.',
     path,

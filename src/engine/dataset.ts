@@ -17,6 +17,7 @@ import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
+import type { CallOptions } from '../store/backend.ts'
 import type { Context } from './context.ts'
 import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
@@ -35,11 +36,7 @@ import { stateAt, type At } from './time.ts'
 import { View } from './view.ts'
 import { Mutex } from '../util/mutex.ts'
 
-export interface AppendOptions {
-  readonly signal?: AbortSignal | undefined
-}
-
-export interface PutOptions extends AppendOptions, Omit<AppendEntry, 'pi' | 'tip'> {}
+export interface PutOptions extends CallOptions, Omit<AppendEntry, 'pi' | 'tip'> {}
 
 export interface PutResult extends Appended {
   readonly tip: CidBytes
@@ -67,7 +64,7 @@ export class Dataset {
   }
 
   /** Adds one version of one entity. Resolves when it is durable. */
-  async append(entry: AppendEntry, options: AppendOptions = {}): Promise<Appended> {
+  async append(entry: AppendEntry, options: CallOptions = {}): Promise<Appended> {
     const [appended] = await this.appendBatch([entry], options)
     if (appended === undefined) throw new CairnError('internal', 'an append without an answer')
     return appended
@@ -76,7 +73,7 @@ export class Dataset {
   /** Adds entries, all or none of them. Each comes with its content's CID, or with the content itself. */
   async appendBatch(
     entries: readonly ImportEntry[],
-    options: AppendOptions = {},
+    options: CallOptions = {},
   ): Promise<Appended[]> {
     return (await this.#write(entries, options)).appended
   }
@@ -91,7 +88,7 @@ export class Dataset {
   /** Stores contents and makes them the entities' next versions, all or none of them. */
   async putBatch(
     puts: readonly (PutOptions & { readonly pi: string; readonly value: ContentValue })[],
-    options: AppendOptions = {},
+    options: CallOptions = {},
   ): Promise<PutResult[]> {
     const { appended, drafts } = await this.#write(puts, options)
     return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? new Uint8Array() }))
@@ -99,7 +96,7 @@ export class Dataset {
 
   async #write(
     entries: readonly ImportEntry[],
-    { signal }: AppendOptions,
+    { signal }: CallOptions,
   ): Promise<{ appended: Appended[]; drafts: readonly Draft[] }> {
     const contents = new BatchContent(
       () => this.#context.backend.stage(this.name, 'content of a put', { signal }),
@@ -135,7 +132,7 @@ export class Dataset {
   /** The entity's current version; undefined when there is none, or it is deleted or expired. */
   async get(
     pi: string,
-    options: { at?: At; signal?: AbortSignal } = {},
+    options: CallOptions & { readonly at?: At | undefined } = {},
   ): Promise<Entry | undefined> {
     const key = parseId(pi)
     if (options.at !== undefined) {
@@ -152,7 +149,7 @@ export class Dataset {
   }
 
   /** What a tip points at: a value, or a stream of bytes. */
-  async content(tip: CidLike, options: { signal?: AbortSignal } = {}): Promise<Content> {
+  async content(tip: CidLike, options: CallOptions = {}): Promise<Content> {
     return readContent(this.#context.backend, parseCidLike(tip), options.signal)
   }
 
@@ -166,7 +163,7 @@ export class Dataset {
   async *entries(
     options: Pick<ListOptions, 'prefix' | 'from' | 'to' | 'order' | 'signal'> & {
       readonly at?: At | undefined
-      readonly deleted?: boolean
+      readonly deleted?: boolean | undefined
     } = {},
   ): AsyncGenerator<Entry> {
     const { view } = await this.#view(options.at, options.signal)
@@ -199,7 +196,7 @@ export class Dataset {
   }
 
   /** The kept versions of one entity, newest first. */
-  async *history(pi: string, options: { signal?: AbortSignal } = {}): AsyncGenerator<LoggedEntry> {
+  async *history(pi: string, options: CallOptions = {}): AsyncGenerator<LoggedEntry> {
     const key = parseId(pi)
     yield* historyOf(
       this.#context,
@@ -247,16 +244,13 @@ export class Dataset {
   }
 
   /** The kept snapshots, newest first. */
-  async *snapshots(options: { signal?: AbortSignal } = {}): AsyncGenerator<KeptSnapshot> {
+  async *snapshots(options: CallOptions = {}): AsyncGenerator<KeptSnapshot> {
     const { commit } = await this.#pointer.current(options.signal)
     yield* keptSnapshots(this.#context, commit, options.signal)
   }
 
   /** The chunks of a snapshot, in the order of ids. */
-  async *chunks(
-    selector = 'latest',
-    options: { signal?: AbortSignal } = {},
-  ): AsyncGenerator<Chunk> {
+  async *chunks(selector = 'latest', options: CallOptions = {}): AsyncGenerator<Chunk> {
     const { signal } = options
     const { commit } = await this.#pointer.current(signal)
     const { cid } = await findSnapshot(this.#context, commit, selector, signal)
@@ -269,11 +263,7 @@ export class Dataset {
   }
 
   /** What changed from one snapshot to another, in the order of ids. */
-  async *diff(
-    before: string,
-    after: string,
-    options: { signal?: AbortSignal } = {},
-  ): AsyncGenerator<Change> {
+  async *diff(before: string, after: string, options: CallOptions = {}): AsyncGenerator<Change> {
     const { signal } = options
     const { commit } = await this.#pointer.current(signal)
     const roots: CidBytes[] = []
@@ -294,7 +284,7 @@ export class Dataset {
     return rollback(this.#context, this.#pointer, target, options)
   }
 
-  async status(options: { signal?: AbortSignal } = {}): Promise<DatasetStatus> {
+  async status(options: CallOptions = {}): Promise<DatasetStatus> {
     const state = await this.#pointer.current(options.signal)
     return datasetStatus(this.#context, state, options.signal)
   }

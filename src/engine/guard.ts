@@ -6,9 +6,8 @@
 import { CairnError, toCairnError } from '../errors.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Context } from './context.ts'
-import type { Pointer } from './pointer.ts'
+import { GUARD_LASTS_MS, type Pointer } from './pointer.ts'
 
-const LASTS_MS = 120_000
 const RENEW_MS = 30_000
 const LOOK_MS = 10_000
 
@@ -39,7 +38,9 @@ export class Guard {
   /** Renews the guard when it is time; call it often. */
   async keep(): Promise<void> {
     if (this.#lost !== undefined) throw this.#lost
-    if (this.#context.now() >= this.#renewAt) await this.#write('reserve again')
+    const left = this.#renewAt - this.#context.now()
+    // More than ever was to wait: the clock went back.
+    if (left <= 0 || left > RENEW_MS) await this.#write('reserve again')
   }
 
   #look(): void {
@@ -58,7 +59,10 @@ export class Guard {
     await this.#pointer.move(
       async ({ commit }) => {
         if (!first) this.check(commit)
-        const exclusive = { owner: this.token, reason: this.reason, until: now + LASTS_MS }
+        // Renewed it is for longer than before, also when the clock went back.
+        const renewed = first ? 0 : (commit.exclusive?.until ?? 0) + RENEW_MS
+        const until = Math.max(now + GUARD_LASTS_MS, renewed)
+        const exclusive = { owner: this.token, reason: this.reason, until }
         return { changes: { reason, exclusive }, blocks: [], appended: [], result: undefined }
       },
       { fresh: true, guard: this.token },

@@ -15,7 +15,7 @@ export interface ListOptions {
   /** How many entities of the range to pass over. Not together with `cursor`. */
   readonly offset?: number | undefined
   /** `next_cursor` of the page before. */
-  readonly cursor?: string | undefined
+  readonly cursor?: string | null | undefined
   /** `desc` unless given: newest first for ids that sort by time. */
   readonly order?: 'asc' | 'desc' | undefined
   readonly prefix?: string | undefined
@@ -107,7 +107,7 @@ async function startOf(
       hint: 'Use 0 or more.',
     })
   }
-  if (cursor !== undefined) {
+  if (cursor !== undefined && cursor !== null) {
     if (offset > 0) {
       throw new CairnError('usage', 'A page begins at a cursor or at an offset, not at both.', {
         hint: 'Leave one of them out.',

@@ -8,6 +8,9 @@ export interface Notes {
   readonly meta?: IpldMap | undefined
 }
 
+/** What names a snapshot without a tag: a tag of this form could never be selected. */
+const SELECTOR = /^(latest(~\d+)?|seq:\d+)$/
+
 /** Programs without types pass anything; what is written must be what can be read again. */
 export function checkNotes({ reason, tags, meta }: Notes): void {
   if (reason !== undefined && typeof reason !== 'string') throw refused('reason', 'a text')
@@ -17,6 +20,9 @@ export function checkNotes({ reason, tags, meta }: Notes): void {
   ) {
     throw refused('tags', 'a list of texts')
   }
+  const taken = tags?.find((tag) => SELECTOR.test(tag))
+  if (taken !== undefined)
+    throw refused(`tag "${taken}"`, 'one that does not mean a snapshot by itself')
   if (meta === undefined) return
   if (typeof meta !== 'object' || meta === null || Array.isArray(meta) || !isPlain(meta)) {
     throw refused('metadata', 'a map of texts, numbers, booleans, null, lists and maps')

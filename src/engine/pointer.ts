@@ -12,7 +12,13 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, type Block } from '../model/cid.ts'
-import { decodeCommit, encodeCommit, type Commit, type EncodedCommit } from '../model/commit.ts'
+import {
+  decodeCommit,
+  encodeCommit,
+  type Commit,
+  type EncodedCommit,
+  type Exclusive,
+} from '../model/commit.ts'
 import type { CommitOutcome, CommitRequest, HeldBlock } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
@@ -39,6 +45,9 @@ export interface MoveOptions {
   readonly guard?: string
 }
 
+/** How long a guard holds that is not renewed. */
+export const GUARD_LASTS_MS = 120_000
+
 const UNKNOWN_RETRIES = 5
 const UNKNOWN_DELAY_MS = 200
 
@@ -48,6 +57,8 @@ export class Pointer {
   readonly #line = new Mutex()
   readonly #updates = new Mutex()
   #state: State
+  /** The guard of another writer that was met last, and when by this process's clock. */
+  #met: { readonly owner: string; readonly until: number; readonly at: number } | undefined
 
   private constructor(context: Context, dataset: string, state: State) {
     this.#context = context
@@ -82,19 +93,32 @@ export class Pointer {
   }
 
   async #catchUp(signal: AbortSignal | undefined): Promise<State> {
-    const known = this.#state.commit
-    const newer = await this.#context.backend.newest(this.dataset, known.number, { signal })
+    // Kept: an append of this process may be adopted while the store is asked.
+    const known = this.#state.stored
+    const { number } = known.commit
+    const newer = await this.#context.backend.newest(this.dataset, number, { signal })
     if (newer === undefined) return this.#state
     const stored = checkedCommit(this.dataset, newer.number, newer.bytes)
-    const forked =
-      stored.commit.number === known.number + 1 &&
-      (stored.commit.prev === null || !bytesEqual(stored.commit.prev, this.#state.stored.cid))
-    if (stored.commit.identity !== known.identity || forked) throw storeChanged(this.dataset)
+    if (!(await this.#follows(stored, known, signal))) throw storeChanged(this.dataset)
     const prepared = await prepareState(this.#context, stored, this.#state, signal)
     // Meanwhile a commit of this process may have been adopted.
     if (prepared.state.commit.number > this.#state.commit.number)
       this.#state = completeState(prepared)
     return this.#state
+  }
+
+  /** Whether the commits up to `newer` pass through `known`, as far as they are kept. */
+  async #follows(
+    { commit }: EncodedCommit,
+    known: EncodedCommit,
+    signal: AbortSignal | undefined,
+  ): Promise<boolean> {
+    const { number, identity } = known.commit
+    if (commit.identity !== identity) return false
+    if (commit.number === number + 1)
+      return commit.prev !== null && bytesEqual(commit.prev, known.cid)
+    const there = await this.#context.backend.getCommit(this.dataset, number, { signal })
+    return there === undefined || bytesEqual(there, known.bytes)
   }
 
   move<T>(plan: Plan<T>, options: MoveOptions = {}): Promise<T> {
@@ -126,14 +150,24 @@ export class Pointer {
 
   #checkGuard({ exclusive }: Commit, guard: string | undefined): void {
     if (exclusive === null || exclusive.owner === guard) return
-    if (exclusive.until <= this.#context.now()) return
+    const now = this.#context.now()
+    const voidAt = this.#voidAt(exclusive, now)
+    if (voidAt <= now) return
     throw new CairnError(
       'busy',
       `The dataset "${this.dataset}" is reserved: ${exclusive.reason}.`,
       {
-        hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,
+        hint: `Try again when it is done, or after ${new Date(voidAt).toISOString()} if it died.`,
       },
     )
+  }
+
+  /** By `until`; or, as the owner's clock may be far ahead, once it was met unchanged for so long. */
+  #voidAt({ owner, until }: Exclusive, now: number): number {
+    const met = this.#met
+    const known = met?.owner === owner && met.until === until && met.at <= now
+    const { at } = known ? met : (this.#met = { owner, until, at: now })
+    return Math.min(until, at + GUARD_LASTS_MS)
   }
 
   #successor(state: State, changes: Partial<Commit>, guard: string | undefined): EncodedCommit {

@@ -17,7 +17,7 @@ import { Tree } from '../tree/tree.ts'
 import type { Context } from './context.ts'
 
 const DAMAGED_HINT =
-  'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.'
+  'Do not write to this store; restore it from a backup, or roll back to an earlier commit.'
 
 export interface State {
   readonly stored: EncodedCommit
@@ -83,7 +83,7 @@ export async function readHeader(
     'invalid_block',
     `The snapshot ${printCid(cid)} belongs to another dataset.`,
     {
-      hint: 'The index pointer was tampered with; restore the dataset from a CAR.',
+      hint: 'The index pointer was tampered with; restore the dataset from a backup.',
       cid: printCid(cid),
     },
   )
@@ -104,7 +104,7 @@ export async function openTree(
     'invalid_block',
     `The snapshot ${header.seq} counts other entries than its tree holds.`,
     {
-      hint: 'The snapshot was not written by Cairn; restore the dataset from a CAR.',
+      hint: 'The snapshot was not written by Cairn; restore the dataset from a backup.',
       cid: printCid(header.root),
     },
   )

@@ -237,7 +237,7 @@ function isTime(ms: number): boolean {
 
 function damaged(why: string, cause?: unknown): CairnError {
   return new CairnError('pointer_damaged', `The index pointer cannot be read: ${why}.`, {
-    hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+    hint: 'Do not write to this store; restore it from a backup, or roll back to an earlier commit.',
     cause,
   })
 }

@@ -33,6 +33,7 @@ export function printCursor(cursor: Cursor): string {
 
 /** Reads a cursor that must be of this dataset and direction. */
 export function parseCursor(text: string, dataset: string, descending: boolean): Cursor {
+  if (typeof text !== 'string') throw refused('it is not a text')
   const bytes = Buffer.from(text, 'base64url')
   const body = bytes.subarray(0, -CHECK_BYTES)
   const fits = body.length > HEAD_BYTES && body.length <= HEAD_BYTES + MAX_ID_BYTES

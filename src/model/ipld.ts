@@ -80,14 +80,14 @@ export function checkCanonical(bytes: Uint8Array, canonical: Uint8Array, what: s
     'invalid_block',
     `${what} is not in its canonical form, or has unknown fields.`,
     {
-      hint: 'The block was not written by Cairn; restore the dataset from a CAR that verifies.',
+      hint: 'The block was not written by Cairn; restore the dataset from a backup that verifies.',
     },
   )
 }
 
 /** What to do about a record that is not what it should be. */
 export const DAMAGED_HINT =
-  'It was damaged, or not written by Cairn; restore the dataset from a CAR.'
+  'It was damaged, or not written by Cairn; restore the dataset from a backup.'
 
 function notA(schema: string, cause?: unknown): CairnError {
   const message = `A block is not the ${schema} it should be.`

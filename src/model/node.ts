@@ -68,7 +68,7 @@ export function isLeaf(node: Node): node is Leaf {
 export function branchOf(node: Node): Branch {
   if (!isLeaf(node)) return node
   throw new CairnError('invalid_block', 'A leaf stands where a branch must be.', {
-    hint: 'The tree was not written by Cairn; restore it from a CAR that verifies.',
+    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
   })
 }
 
@@ -76,7 +76,7 @@ export function branchOf(node: Node): Branch {
 export function leafOf(node: Node): Leaf {
   if (isLeaf(node)) return node
   throw new CairnError('invalid_block', 'A branch stands where a leaf must be.', {
-    hint: 'The tree was not written by Cairn; restore it from a CAR that verifies.',
+    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
   })
 }
 

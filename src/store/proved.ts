@@ -34,14 +34,14 @@ export async function readProvedBlock(
 function prove(cid: CidBytes, bytes: Uint8Array): void {
   if (cidMatches(cid, bytes)) return
   throw new CairnError('block_mismatch', `The store returned other bytes for ${printCid(cid)}.`, {
-    hint: 'The block is damaged; bring it back from a CAR or another store.',
+    hint: 'The block is damaged; bring it back from a backup or another store.',
     cid: printCid(cid),
   })
 }
 
 export function missingBlock(cid: CidBytes, what: string): CairnError {
   return new CairnError('block_missing', `The store lacks ${what} ${printCid(cid)}.`, {
-    hint: 'The store is incomplete; bring the block back from a CAR or another store.',
+    hint: 'The store is incomplete; bring the block back from a backup or another store.',
     cid: printCid(cid),
   })
 }

@@ -86,7 +86,7 @@ function agreed({ node, summary }: Loaded, child: Child): Node {
   if (agrees) return node
   const cid = printCid(child.cid)
   throw new CairnError('invalid_block', `The tree node ${cid} is not as its parent says.`, {
-    hint: 'The tree was not written by Cairn; restore it from a CAR that verifies.',
+    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
     cid,
   })
 }

@@ -126,6 +126,19 @@ test('pruned directories are gone for readers, and their numbers are not given a
   expect(await backend.commit(request(515, made[514]?.bytes))).toBe('committed')
 })
 
+test('a commit built on another commit than the one that is there now is refused', async () => {
+  const backend = await open(node.url)
+  const [, forgotten] = await commitChain(backend, 2)
+  // A node that was killed before a commit that readers had seen was on disk; or another repository.
+  await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true', recursive: 'true' })
+  const made = await commitChain(backend, 2)
+  await expect(backend.commit(request(2, forgotten?.bytes))).rejects.toMatchObject({
+    code: 'store_changed',
+  })
+  expect((await backend.newest('main', -1))?.number).toBe(1)
+  expect(await backend.commit(request(2, made[1]?.bytes))).toBe('committed')
+})
+
 test('a commit that sleeps while its directory is pruned is a conflict', async () => {
   const writer = await open(node.url)
   const made = await commitChain(writer, 5)

@@ -514,6 +514,45 @@ test('a load whose source is slow stays exclusive', async () => {
   expect(vi.getTimerCount()).toBe(0)
 })
 
+test('a load whose clock goes back by hours stays exclusive', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  onTestFinished(() => void vi.useRealTimers())
+  const backend = openMemory()
+  const clock = { now: START }
+  const right = { now: START }
+  const { dataset } = await openTest({ backend, clock })
+  const other = await openTest({ backend, clock: right })
+  const { source, reached, go } = held()
+  const loading = dataset.bulkLoad(source)
+  await reached
+  clock.now -= 3 * 3_600_000
+  for (let i = 0; i < 30; i++) {
+    clock.now += 10_000
+    right.now += 10_000
+    await vi.advanceTimersByTimeAsync(10_000)
+    await expectRefused(other.dataset.append({ pi: 'x', tip: A }), 'busy')
+  }
+  go()
+  expect(await loading).toMatchObject({ appended: 2 })
+  expect((await newestCommit(backend)).number).toBeLessThan(15)
+})
+
+test('the guard of a dead owner whose clock was an hour ahead is void when it was met for two minutes', async () => {
+  const backend = openMemory()
+  const ahead = await openTest({ backend, clock: { now: START + 3_600_000 } })
+  const clock = { now: START }
+  const other = await openTest({ backend, clock })
+  const { source, reached } = held()
+  void ahead.dataset.bulkLoad(source)
+  await reached
+  const error = await expectRefused(other.dataset.append({ pi: 'x', tip: A }), 'busy')
+  expect(error.hint).toContain(new Date(START + 120_000).toISOString())
+  clock.now += 119_999
+  await expectRefused(other.dataset.append({ pi: 'x', tip: A }), 'busy')
+  clock.now += 1
+  expect(await other.dataset.append({ pi: 'x', tip: A })).toMatchObject({ position: 0 })
+})
+
 test('who writes past a void guard takes it away, and the slow owner changes nothing', async () => {
   const backend = openMemory()
   const clock = { now: START }

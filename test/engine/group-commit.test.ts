@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
 import { CairnError } from '../../src/errors.ts'
+import { EMPTY_LEAF_CID } from '../../src/model/node.ts'
 import { countingBackend, wrapBackend } from '../helpers/counting-backend.ts'
 import { blocksOf, damagedBackend } from '../helpers/damage.ts'
 import { expectRefused, newestCommit, openTest } from '../helpers/engine.ts'
@@ -182,4 +183,66 @@ test('a batch larger than a block is one commit of several chain blocks, read ba
   const other = await openTest({ backend, clock })
   const page = await other.dataset.list({ order: 'asc', offset: 5990 })
   expect(page.items.map(({ pi }) => pi)).toEqual(ids.slice(5990))
+})
+
+test('a read that meets an append of its own process on the way is no change of the store', async () => {
+  const memory = openMemory()
+  await openTest({ backend: memory })
+  let [asked, answer, acknowledge] = [-Infinity, (): void => {}, (): void => {}]
+  const answered = new Promise<void>((resolve) => (answer = resolve))
+  const acknowledged = new Promise<void>((resolve) => (acknowledge = resolve))
+  const backend = wrapBackend(memory, {
+    newest: async (dataset, than, options) => {
+      const newest = await memory.newest(dataset, than, options)
+      asked += 1
+      if (asked === 2) await answered
+      return newest
+    },
+    commit: async (request, options) => {
+      const outcome = await memory.commit(request, options)
+      if (outcome === 'committed') await acknowledged
+      return outcome
+    },
+  })
+  const { dataset } = await openTest({ backend })
+  const appending = dataset.append({ pi: 'a', tip: A })
+  await expect.poll(async () => (await newestCommit(memory)).number).toBe(1)
+  // The commit is in the store; the reader's answer, which has it, comes after its acknowledgement.
+  asked = 0
+  const reading = dataset.list()
+  await expect.poll(() => asked).toBe(2)
+  acknowledge()
+  await appending
+  answer()
+  expect((await reading).totalCount).toBe(1)
+})
+
+test('a store that went another way by several commits is noticed', async () => {
+  const memory = openMemory()
+  const other = openMemory()
+  let current = memory
+  const backend = wrapBackend(memory, {
+    newest: (dataset, than, options) => current.newest(dataset, than, options),
+    getCommit: (dataset, number, options) => current.getCommit(dataset, number, options),
+    getBlocks: (cids, options) => current.getBlocks(cids, options),
+    commit: (request, options) => current.commit(request, options),
+  })
+  const { dataset } = await openTest({ backend })
+  const first = await memory.getCommit('main', 0)
+  const { snapshot, kept } = await newestCommit(memory)
+  const cids = [snapshot, kept, EMPTY_LEAF_CID]
+  const bytes = await memory.getBlocks(cids)
+  // A copy of the store from its beginning.
+  await other.commit({
+    dataset: 'main',
+    number: 0,
+    bytes: first ?? new Uint8Array(),
+    blocks: cids.map((cid, i) => ({ cid, bytes: bytes[i] ?? new Uint8Array(), hold: 'self' })),
+  })
+  const elsewhere = await openTest({ backend: other })
+  for (let i = 0; i < 5; i++) await elsewhere.dataset.append({ pi: 'there', tip: A })
+  await dataset.append({ pi: 'here', tip: A })
+  current = other
+  await expectRefused(dataset.list(), 'store_changed')
+  await expectRefused(dataset.append({ pi: 'here', tip: B }), 'store_changed')
 })

@@ -57,3 +57,22 @@ test('the chunks of a snapshot add up to it, and an update rewrites one or two o
   expect(rewritten.length).toBeGreaterThan(0)
   expect(rewritten.length).toBeLessThanOrEqual(2)
 })
+
+test('a tag that reads as another selector is refused, since it could never be selected', async () => {
+  const { dataset } = await openTest()
+  await dataset.append({ pi: 'a', tip: tipOf('a') })
+  for (const tag of ['latest', 'latest~2', 'seq:7']) {
+    await expect(dataset.build({ tags: [tag] })).rejects.toMatchObject({ code: 'usage' })
+  }
+  expect((await dataset.build({ tags: ['latest-good', 'seq:x'] })).status).toBe('built')
+})
+
+test('the `nextCursor` of a page is taken as it is, null for the first page too', async () => {
+  const { dataset } = await openTest()
+  await dataset.appendBatch(['a', 'b', 'c'].map((pi) => ({ pi, tip: tipOf(pi) })))
+  const first = await dataset.list({ limit: 2, order: 'asc', cursor: null })
+  expect(first.items.map(({ pi }) => pi)).toEqual(['a', 'b'])
+  const second = await dataset.list({ limit: 2, order: 'asc', cursor: first.nextCursor })
+  expect(second.items.map(({ pi }) => pi)).toEqual(['c'])
+  expect(second.nextCursor).toBeNull()
+})

@@ -9,6 +9,7 @@
  * for hundreds of commits) it may have been put after the real one was pruned; there the chain of
  * `prev` from the newest commit decides.
  */
+import { CairnError } from '../../errors.ts'
 import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
 import type { CallOptions, CommitOutcome, CommitRequest } from '../../store/backend.ts'
 import type { History } from './history.ts'
@@ -36,14 +37,17 @@ export function createCommitter(
     options?: CallOptions,
   ): Promise<CommitOutcome | 'here' | undefined> => {
     const starts = number % COMMITS_A_DIRECTORY === 0
-    const [there, based, directories] = await Promise.all([
+    const [there, base, directories] = await Promise.all([
       history.commit(dataset, number, options),
-      number === 0 || mfs.exists(commitPath(dataset, number - 1), options),
+      number === 0 ? undefined : history.commit(dataset, number - 1, options),
       starts ? history.directories(dataset, options) : [],
     ])
     if (there !== undefined) return bytesEqual(there, bytes) ? 'here' : 'conflict'
     // Without its base it is not the next one, or was pruned; nor is it with a later directory.
-    if (!based || directories.some((one) => one > directoryOf(number))) return 'conflict'
+    if (number > 0 && base === undefined) return 'conflict'
+    if (directories.some((one) => one > directoryOf(number))) return 'conflict'
+    // Read from another store, or from one that was killed before that base was on disk.
+    if (base !== undefined && !follows(bytes, base)) throw otherBase(dataset, number)
     if (starts) await mfs.makeDirectory(directoryPath(dataset, directoryOf(number)), options)
     return undefined
   }
@@ -124,6 +128,24 @@ export function createCommitter(
       return queue(() => commit(request, options), options?.signal)
     },
   }
+}
+
+/** Whether a commit that says what it follows says `base`. */
+function follows(bytes: Uint8Array, base: Uint8Array): boolean {
+  const prev = prevOf(bytes)
+  return typeof prev !== 'string' || prev === printCid(rawCidOf(base))
+}
+
+function otherBase(dataset: string, number: number): CairnError {
+  return new CairnError(
+    'store_changed',
+    `The node has another commit ${number - 1} of ${dataset} than the one that was built on.`,
+    {
+      hint: 'It was restored, replaced, or killed before that commit was on disk. Open it anew.',
+      dataset,
+      number,
+    },
+  )
 }
 
 function prevOf(bytes: Uint8Array): unknown {

@@ -1,6 +1,7 @@
 /** The backend on a Kubo node, over its RPC. DESIGN.md says what lies where and why. */
+import { setMaxListeners } from 'node:events'
 import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
-import type { Backend } from '../../store/backend.ts'
+import type { Backend, CallOptions } from '../../store/backend.ts'
 import { nodeAddress } from './address.ts'
 import { getBlocks, hasBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
@@ -97,16 +98,16 @@ function createBackend(
   return {
     kind: 'kubo',
     location: `kubo:${client.address}`,
-    getBlocks: (cids, options) => read(() => getBlocks(client, cids, options)),
-    hasBlocks: (cids, options) => read(() => hasBlocks(client, cids, options)),
+    getBlocks: (cids, options) => read(() => getBlocks(client, cids, own(options))),
+    hasBlocks: (cids, options) => read(() => hasBlocks(client, cids, own(options))),
     stage: (dataset, label, options) =>
       read(async () => {
         throwIfAborted(options?.signal)
         datasetPath(dataset)
         const staging = createStaging(importer, tidy, dataset, label)
         return {
-          put: (blocks, call) => change(() => staging.put(blocks, call)),
-          flush: (call) => change(() => staging.flush(call)),
+          put: (blocks, call) => change(() => staging.put(blocks, own(call))),
+          flush: (call) => change(() => staging.flush(own(call))),
           end: (outcome) => staging.end(outcome),
         }
       }),
@@ -116,7 +117,7 @@ function createBackend(
     datasets: (options) => read(() => history.datasets(options)),
     commit: (request, options) =>
       change(async () => {
-        const outcome = await committer.commit(request, options)
+        const outcome = await committer.commit(request, own(options))
         if (outcome === 'committed') mirror.poke(request.dataset)
         return outcome
       }),
@@ -150,6 +151,14 @@ function pointerPathFor(template: string | undefined): (dataset: string) => stri
     })
   }
   return (dataset) => template.replaceAll('{dataset}', dataset)
+}
+
+/** A call makes many requests at once, each listening to the signal: more than Node takes for sound. */
+function own(options: CallOptions | undefined): CallOptions | undefined {
+  if (options?.signal === undefined) return options
+  const signal = AbortSignal.any([options.signal])
+  setMaxListeners(0, signal)
+  return { ...options, signal }
 }
 
 const closedError = (): CairnError => new CairnError('closed', 'The backend is closed.')

@@ -30,11 +30,11 @@ export const append: CommandSpec = {
     // What is not there cannot be deleted, so no dataset is made for it.
     const open = remove ? readDataset : writeDataset
     await open(context, async (dataset) => {
-      await printWritten(
-        context.output,
-        await dataset.append(entry, { signal: context.signal }),
-        tip,
-      )
+      const appended = await dataset.append(entry, { signal: context.signal })
+      if (remove && appended.ver === 1) {
+        context.output.note(`there was no entity "${pi}"; the deletion is remembered all the same`)
+      }
+      await printWritten(context.output, appended, tip)
     })
   },
 }

@@ -55,10 +55,28 @@ async function valueOf({ args, options, signal }: CommandContext): Promise<Value
     return { value: await smallOrStream(input.chunks), close: input.close }
   }
   const text = json ?? (await readText(jsonFile ?? '-', signal))
-  const value = parseContent(text)
+  const value = parseJson(text, json === undefined ? '--json-file' : '--value')
   // Refuses what cannot be stored before a store is made for it.
   if (!(value instanceof Uint8Array)) encodeJson(value)
   return { value, close: () => {} }
+}
+
+function parseJson(text: string, flag: string): unknown {
+  try {
+    return parseContent(text)
+  } catch (error) {
+    // Where it is no JSON at all, what JSON.parse says is for people.
+    try {
+      JSON.parse(text)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new CairnError('invalid_content', `${flag} is not JSON: ${why}.`, {
+        hint: `Check quotes and commas. A text has quotes of its own: '"text"'.`,
+        cause,
+      })
+    }
+    throw error
+  }
 }
 
 const SMALL_BYTES = 1 << 20

@@ -5,7 +5,7 @@ import { formatTime, printable } from '../format.ts'
 export const snapshots: CommandSpec = {
   examples: [
     ['cairn snapshots', 'number, time, entities, CID, reason and tags'],
-    ['cairn snapshots --limit 1 --json', 'the current one'],
+    ['cairn snapshots --limit 1 --json', 'the newest one'],
   ],
   define: (command) => command.option('--limit <n>', 'snapshots at most'),
   run: async (context) => {

@@ -40,7 +40,7 @@ function storeResults({
   const results = [ok('store details', [...facts, ...size].join(', ') || 'none')]
   if (freeBytes !== undefined) results.push(spaceResult('store space', 'the store', freeBytes))
   if (synced === true) results.push(ok('durability', 'acknowledged writes survive a power cut'))
-  const hint = 'docs/CLI.md, "doctor", says what follows from it.'
+  const hint = 'docs/CLI.md, "Notes of a store", says what follows from it.'
   for (const note of notes) results.push(warning('store note', note, hint))
   return results
 }
