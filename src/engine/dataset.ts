@@ -9,6 +9,7 @@ import { readContent, type Content } from '../content/read.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { isExpired, type Entry } from '../model/entry.ts'
+import type { Commit } from '../model/commit.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
@@ -141,11 +142,15 @@ export class Dataset {
     }
     await this.#pointer.current(options.signal)
     // From here to the first await nothing else runs: tree and overlay are of one commit.
-    const { overlay } = this.#pointer.seen
+    const { commit, overlay } = this.#pointer.seen
     const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
-    const counts =
-      entry !== undefined && entry.tip !== null && !isExpired(entry.exp, this.#context.now())
-    return counts ? entry : undefined
+    if (entry === undefined || entry.tip === null) return undefined
+    return isExpired(entry.exp, this.#momentOf(commit)) ? undefined : entry
+  }
+
+  /** Now, as writers see it: a clock that is behind the newest commit does not bring back what expired. */
+  #momentOf(commit: Commit): number {
+    return Math.max(this.#context.now(), commit.ts)
   }
 
   /** What a tip points at: a value, or a stream of bytes. */
@@ -191,7 +196,7 @@ export class Dataset {
     }
     // Commit and overlay are taken together, without an await between them.
     const { commit, overlay } = this.#pointer.seen
-    const view = new View(overlay, this.#context.now())
+    const view = new View(overlay, this.#momentOf(commit))
     return { view, identity: commit.identity, totalCount: commit.totalCount }
   }
 

@@ -58,6 +58,16 @@ test('the chunks of a snapshot add up to it, and an update rewrites one or two o
   expect(rewritten.length).toBeLessThanOrEqual(2)
 })
 
+test('a reader whose clock is behind does not see what has expired for writers', async () => {
+  const { dataset, backend, clock } = await openTest()
+  await dataset.append({ pi: 'short', tip: tipOf('x'), exp: clock.now + 1000 })
+  const late = await openTest({ backend, clock: { now: clock.now } })
+  clock.now += 2000
+  await dataset.append({ pi: 'other', tip: tipOf('y') })
+  expect(await late.dataset.get('short')).toBeUndefined()
+  expect((await late.dataset.list()).items.map(({ pi }) => pi)).toEqual(['other'])
+})
+
 test('a tag that reads as another selector is refused, since it could never be selected', async () => {
   const { dataset } = await openTest()
   await dataset.append({ pi: 'a', tip: tipOf('a') })
