@@ -8,7 +8,6 @@ import { CairnError } from '../errors.ts'
 
 export const MAX_ID_BYTES = 512
 
-// eslint-disable-next-line no-control-regex
 const ASCII = /^[\u0000-\u007f]*$/
 
 export function keyOf(pi: string): string {
