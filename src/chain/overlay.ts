@@ -92,16 +92,14 @@ export class Overlay {
   }
 
   async #enterRank(key: string): Promise<TreeRank> {
-    const place = this.tree.leafFor(key)
-    const rank = rankIn(place instanceof Promise ? await place : place, key)
+    const rank = rankIn(await this.tree.leafFor(key), key)
     this.#ranks.set(key, rank)
     return rank
   }
 
   /** How many live entries of the tree alone stand before `key`. */
   async rankInTree(key: string): Promise<number> {
-    const place = this.tree.leafFor(key)
-    return rankIn(place instanceof Promise ? await place : place, key).before
+    return rankIn(await this.tree.leafFor(key), key).before
   }
 
   /** Live entities of tree and overlay together. */

@@ -13,7 +13,7 @@ import { chainBlocks } from '../chain/extend.ts'
 import type { Block } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
-import type { Context } from './context.ts'
+import { momentOf, type Context } from './context.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
 import type { Move, Pointer } from './pointer.ts'
 import type { State } from './state.ts'
@@ -178,7 +178,7 @@ export class Appender {
   }
 
   async #judgeGroup(group: readonly Waiting[], state: State): Promise<Accepted> {
-    const at = Math.max(this.#context.now(), state.commit.ts)
+    const at = momentOf(this.#context, state.commit)
     const rules = { at, deletedMs: state.commit.settings.deletedMs }
     const newest = await newestEntries(state, group)
     const entries: Entry[] = []

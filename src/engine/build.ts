@@ -24,7 +24,7 @@ import type { HeldBlock } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
-import type { Context, LongOptions } from './context.ts'
+import { momentOf, type Context, type LongOptions } from './context.ts'
 import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
@@ -59,7 +59,7 @@ export interface BuildReport {
 }
 
 /** Entries that go to the merge at a time. */
-const RUN_ENTRIES = 4096
+export const RUN_ENTRIES = 4096
 
 export async function buildSnapshot(
   context: Context,
@@ -69,7 +69,7 @@ export async function buildSnapshot(
   const { signal, onProgress } = options
   checkNotes(options)
   const from = await pointer.current(signal)
-  const at = Math.max(context.now(), from.commit.ts)
+  const at = momentOf(context, from.commit)
   if (options.force !== true && isUpToDate(from, at, options)) return unchanged(from)
 
   const staging = await context.backend.stage(pointer.dataset, `snapshot ${from.commit.nextSeq}`, {
@@ -154,14 +154,15 @@ export function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
   return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
 }
 
-async function* runsOf(
+/** Entries as runs, behind what the builder holds already. */
+export async function* runsOf(
   entries: readonly OverlayEntry[],
   content: ContentMode,
+  builder: RunBuilder = new RunBuilder(),
 ): AsyncGenerator<Run> {
-  const builder = new RunBuilder()
   for (const { entry, key } of entries) {
     builder.push(entry, content, key)
-    if (builder.count === RUN_ENTRIES) yield builder.take()
+    if (builder.count >= RUN_ENTRIES) yield builder.take()
   }
   if (builder.count > 0) yield builder.take()
 }

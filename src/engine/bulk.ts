@@ -13,7 +13,6 @@
 import { throwIfAborted } from '../errors.ts'
 import { refuseMissing } from '../content/complete.ts'
 import { linksOf } from '../content/links.ts'
-import type { OverlayEntry } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { entriesThatFit } from '../model/chain-block.ts'
 import type { CidBytes } from '../model/cid.ts'
@@ -26,8 +25,8 @@ import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { untilAborted } from '../util/abortable.ts'
 import { ExternalSort, type SortRecord } from '../util/external-sort.ts'
 import { chainBlocks } from '../chain/extend.ts'
-import { headerOf, newestOf, snapshotChanges } from './build.ts'
-import type { Context, LongOptions } from './context.ts'
+import { RUN_ENTRIES, headerOf, newestOf, runsOf, snapshotChanges } from './build.ts'
+import { momentOf, type Context, type LongOptions } from './context.ts'
 import { judge, type Draft } from './draft.ts'
 import { decodeDraft, encodeDraft, needsProof } from './draft-record.ts'
 import { ContentStager, encodeSmall } from './content-stager.ts'
@@ -54,7 +53,6 @@ export interface BulkReport {
   readonly totalCount: number
 }
 
-const RUN_ENTRIES = 4096
 /** Entries that wait for their chain block; a block of the shortest ids holds fewer. */
 const BLOCK_ENTRIES = 14_000
 const CHECK_TIPS = 256
@@ -147,7 +145,7 @@ class Load {
     this.#context = context
     this.state = state
     this.#parts = parts
-    this.at = Math.max(context.now(), state.commit.ts)
+    this.at = momentOf(context, state.commit)
     this.#chainEnd = state.commit
     this.#recent = [...state.chain]
     this.#nodes = new NodeStager(parts.staging, parts.options.signal)
@@ -215,7 +213,7 @@ class Load {
       if (builder.count >= RUN_ENTRIES) yield builder.take()
     }
     if (newest !== undefined) take(newest.key, newest.entry)
-    yield* restOf(chain, chainAt, builder, content)
+    yield* runsOf(chain.slice(chainAt), content, builder)
   }
 
   /** Linked tips must be whole; all content that came with the entries is in the store by now. */
@@ -271,19 +269,6 @@ class Load {
       }
     }
   }
-}
-
-function* restOf(
-  chain: readonly OverlayEntry[],
-  from: number,
-  builder: RunBuilder,
-  content: Commit['settings']['content'],
-): Generator<Run> {
-  for (const { key, entry } of chain.slice(from)) {
-    builder.push(entry, content, key)
-    if (builder.count >= RUN_ENTRIES) yield builder.take()
-  }
-  if (builder.count > 0) yield builder.take()
 }
 
 /** Step 5. The guard has kept everybody else from committing since step 1. */

@@ -30,13 +30,12 @@ export class ContentStager {
 
   async put(value: unknown): Promise<CidBytes> {
     const block = encodeSmall(value)
-    if (block === undefined) return this.putFile(value as Uint8Array | AsyncIterable<Uint8Array>)
+    if (block === undefined) {
+      const bytes = value as Uint8Array | AsyncIterable<Uint8Array>
+      return encodeFile(bytes, (part) => this.stage(part))
+    }
     await this.stage(block)
     return block.cid
-  }
-
-  putFile(bytes: Uint8Array | AsyncIterable<Uint8Array>): Promise<CidBytes> {
-    return encodeFile(bytes, (block) => this.stage(block))
   }
 
   async stage(block: Block): Promise<void> {

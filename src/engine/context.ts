@@ -23,6 +23,11 @@ export interface LongOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
+/** Now, but never before the newest commit: a clock that went back does not undo an expiry. */
+export function momentOf({ now }: Pick<Context, 'now'>, commit: { readonly ts: number }): number {
+  return Math.max(now(), commit.ts)
+}
+
 export interface Context {
   readonly backend: Backend
   readonly nodes: NodeStore

@@ -9,7 +9,6 @@ import { readContent, type Content } from '../content/read.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { isExpired, type Entry } from '../model/entry.ts'
-import type { Commit } from '../model/commit.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
@@ -19,7 +18,7 @@ import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
 import type { CallOptions } from '../store/backend.ts'
-import type { Context } from './context.ts'
+import { momentOf, type Context } from './context.ts'
 import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
 import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
@@ -145,12 +144,7 @@ export class Dataset {
     const { commit, overlay } = this.#pointer.seen
     const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
     if (entry === undefined || entry.tip === null) return undefined
-    return isExpired(entry.exp, this.#momentOf(commit)) ? undefined : entry
-  }
-
-  /** Now, as writers see it: a clock that is behind the newest commit does not bring back what expired. */
-  #momentOf(commit: Commit): number {
-    return Math.max(this.#context.now(), commit.ts)
+    return isExpired(entry.exp, momentOf(this.#context, commit)) ? undefined : entry
   }
 
   /** What a tip points at: a value, or a stream of bytes. */
@@ -196,7 +190,7 @@ export class Dataset {
     }
     // Commit and overlay are taken together, without an await between them.
     const { commit, overlay } = this.#pointer.seen
-    const view = new View(overlay, this.#momentOf(commit))
+    const view = new View(overlay, momentOf(this.#context, commit))
     return { view, identity: commit.identity, totalCount: commit.totalCount }
   }
 

@@ -30,7 +30,7 @@ export class Guard {
   /** Reserves the dataset; `busy` when someone else has. */
   static async take(context: Context, pointer: Pointer, reason: string): Promise<Guard> {
     const guard = new Guard(context, pointer, reason)
-    await guard.#write('reserve')
+    await guard.#write(true)
     guard.#timer = setInterval(() => guard.#look(), LOOK_MS).unref()
     return guard
   }
@@ -40,7 +40,7 @@ export class Guard {
     if (this.#lost !== undefined) throw this.#lost
     const left = this.#renewAt - this.#context.now()
     // More than ever was to wait: the clock went back.
-    if (left <= 0 || left > RENEW_MS) await this.#write('reserve again')
+    if (left <= 0 || left > RENEW_MS) await this.#write(false)
   }
 
   #look(): void {
@@ -52,10 +52,10 @@ export class Guard {
     clearInterval(this.#timer)
   }
 
-  async #write(reason: string): Promise<void> {
+  async #write(first: boolean): Promise<void> {
     const now = this.#context.now()
     this.#renewAt = now + RENEW_MS
-    const first = reason === 'reserve'
+    const reason = first ? 'reserve' : 'reserve again'
     await this.#pointer.move(
       async ({ commit }) => {
         if (!first) this.check(commit)

@@ -13,6 +13,7 @@ import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, type Block } from '../model/cid.ts'
 import {
+  POINTER_HINT,
   decodeCommit,
   encodeCommit,
   type Commit,
@@ -240,7 +241,7 @@ function damagedCommit(dataset: string, number: number, why: string, cause?: unk
     'pointer_damaged',
     `Commit ${number} of "${dataset}" is damaged: ${why.replace(/\.$/, '')}.`,
     {
-      hint: 'Do not write to this store; restore it from a CAR, or roll back to an earlier commit.',
+      hint: POINTER_HINT,
       dataset,
       number,
       cause,

@@ -13,7 +13,7 @@ import type { Commit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
 import { chainBlocks } from '../chain/extend.ts'
-import type { Context } from './context.ts'
+import { momentOf, type Context } from './context.ts'
 import type { Move, Pointer } from './pointer.ts'
 import { findSnapshot } from './snapshots.ts'
 import {
@@ -159,7 +159,7 @@ async function planRollback(
   kept: readonly Entry[],
 ): Promise<Move<RollbackReport>> {
   const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = past.fields
-  const at = Math.max(context.now(), commit.ts)
+  const at = momentOf(context, commit)
   const generation = {
     number: commit.generation.number + 1,
     tag: Buffer.from(context.randomBytes(8)).toString('hex'),

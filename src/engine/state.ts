@@ -9,15 +9,12 @@ import { CairnError } from '../errors.ts'
 import { readChain, walkBack, type LoadedBlock } from '../chain/walk.ts'
 import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
 import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
-import type { Commit, EncodedCommit } from '../model/commit.ts'
+import { POINTER_HINT, type Commit, type EncodedCommit } from '../model/commit.ts'
 import { keyOf } from '../model/entity-id.ts'
 import { decodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { Tree } from '../tree/tree.ts'
 import type { Context } from './context.ts'
-
-const DAMAGED_HINT =
-  'Do not write to this store; restore it from a backup, or roll back to an earlier commit.'
 
 export interface State {
   readonly stored: EncodedCommit
@@ -179,7 +176,7 @@ function checkSnapshot({ settings, ...commit }: Commit, header: SnapshotHeader):
     'pointer_damaged',
     `The index pointer does not agree with its snapshot ${header.seq} of ${header.live} entities.`,
     {
-      hint: DAMAGED_HINT,
+      hint: POINTER_HINT,
       expected: header.live,
       actual: commit.snapshotCount,
       total_count: commit.totalCount,
@@ -196,6 +193,6 @@ function checkChain(commit: Commit, chain: readonly LoadedBlock[]): void {
   throw new CairnError(
     'pointer_damaged',
     `The index pointer counts ${commit.recentCount} recent entries from position ${commit.chainFirst} on, the chain holds ${count} from ${first} on.`,
-    { hint: DAMAGED_HINT },
+    { hint: POINTER_HINT },
   )
 }

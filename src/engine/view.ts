@@ -2,8 +2,7 @@
  * View: all entities at one moment, the recent chain laid over the tree, in one order. Pages, scans and
  * lookups are answered from here; it never changes while it is read.
  */
-import type { Overlay, OverlayView } from '../chain/overlay.ts'
-import { firstNotBelow } from '../chain/overlay.ts'
+import { firstNotBelow, type Overlay, type OverlayView } from '../chain/overlay.ts'
 import { throwIfAborted } from '../errors.ts'
 import { isExpired, readEntry, type Entry } from '../model/entry.ts'
 import { keyAt } from '../model/run.ts'

@@ -235,9 +235,13 @@ function isTime(ms: number): boolean {
   return Number.isSafeInteger(ms) && ms >= 0 && !Number.isNaN(new Date(ms).getTime())
 }
 
+/** What to do about a pointer that cannot be read or contradicts itself. */
+export const POINTER_HINT =
+  'Do not write to this store; restore it from a backup, or roll back to an earlier commit.'
+
 function damaged(why: string, cause?: unknown): CairnError {
   return new CairnError('pointer_damaged', `The index pointer cannot be read: ${why}.`, {
-    hint: 'Do not write to this store; restore it from a backup, or roll back to an earlier commit.',
+    hint: POINTER_HINT,
     cause,
   })
 }

@@ -27,7 +27,7 @@ export class EditReader {
     await this.#nextRun()
   }
 
-  /** Goes to the next edit. True when it had to wait for a run: the caller awaits `ready`. */
+  /** Goes to the first edit of the next run that has any. */
   async #nextRun(): Promise<void> {
     for (;;) {
       const next = await this.#runs.next()
