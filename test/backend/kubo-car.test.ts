@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { CarReader } from '@ipld/car'
 import { expect, test } from 'vitest'
-import { carChunks } from '../../src/backend/kubo/car.ts'
+import { carChunks } from '../../src/car/encode.ts'
 import { printCid, rawCidOf, type Block } from '../../src/model/cid.ts'
 
 const blockOf = (bytes: Uint8Array): Block => ({ cid: rawCidOf(bytes), bytes })
