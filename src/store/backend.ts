@@ -17,17 +17,28 @@ import type { Block, CidBytes } from '../model/cid.ts'
 /**
  * What is kept alive of a block that is written: the block alone (`self`), or the block with all that
  * it links to (`deep`), both for as long as a commit needs it; or the block alone until its staging
- * ends (`staged`), for content that a `deep` block of a later commit will link to.
- * Backends that free nothing by themselves (lmdb) may ignore it.
+ * ends (`staged`), for content that a `deep` block of a later commit will link to. `under` is `staged`
+ * with the promise that the first `deep` block that is put after it, before the next flush, links to
+ * it. Backends that free nothing by themselves (lmdb) may ignore it.
  */
-export type Hold = 'self' | 'deep' | 'staged'
+export type Hold = 'self' | 'deep' | 'staged' | 'under'
 
 export interface HeldBlock extends Block {
   readonly hold: Hold
 }
 
+export interface HeldCid {
+  readonly cid: CidBytes
+  readonly hold: 'self' | 'deep'
+}
+
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined
+}
+
+export interface ReadOptions extends CallOptions {
+  /** What is found stays in the store, should a sweep of `blocks` be running. */
+  readonly rely?: boolean
 }
 
 export interface StoredCommit {
@@ -44,11 +55,24 @@ export interface CommitRequest {
   readonly blocks: readonly HeldBlock[]
   /** Content that `blocks` link to and that comes with them; held through them. */
   readonly content?: readonly Block[]
+  /** The staging whose blocks it names. If the store took its lease away meanwhile: `conflict` is thrown. */
+  readonly staging?: Staging
+  /**
+   * What `sweeps` said before the writer looked (with `rely`) for blocks that it relies on and that are
+   * neither of this request nor of its staging. If a sweep has begun since, the outcome is `swept`.
+   */
+  readonly sweeps?: number
 }
 
-export type CommitOutcome = 'committed' | 'conflict'
+/** `swept`: nothing was written; look again whether what the commit relies on is there. */
+export type CommitOutcome = 'committed' | 'conflict' | 'swept'
 
-/** Blocks written ahead of the commit that will name them: a build's nodes, a large content. */
+/**
+ * Blocks written ahead of the commit that will name them: a build's nodes, a large content. Until it
+ * ends, what was put (also what the store had before) and what was read with `rely` since it began
+ * stays in the store. That is a lease: renewed by the backend, void an hour after its process died.
+ * A store whose sweeps free `holds` keeps what was put alone: there, who needs a block puts it.
+ */
 export interface Staging {
   /**
    * May buffer: what is handed over is not changed by the caller before the next `flush` has settled.
@@ -65,6 +89,46 @@ export interface Staging {
   end(outcome: 'committed' | 'dropped'): Promise<void>
 }
 
+/** Keeps a sweep from freeing what its note names. Renewed by the backend, void like a staging's. */
+export interface Lease {
+  release(): Promise<void>
+}
+
+/**
+ * Freeing what nothing needs any more, while others go on reading and writing. From its beginning on,
+ * whatever is written, or read with `rely`, stays. Its owner then
+ *
+ *   1 commits what forgets (a shorter kept list), for as many datasets as it likes
+ *   2 reads the leases and marks all that they, and every commit that is still kept, need
+ *   3 calls `free`
+ *   4 forgets old commits, and ends the sweep
+ *
+ * If it dies before 3 nothing was freed, after it the same sweep made again has less to do.
+ */
+export interface Sweep {
+  /**
+   * `blocks`: whatever block has no mark is freed, so all blocks need marks, content included.
+   * `holds`: the store frees by itself what nobody holds; of the holds that were offered those without
+   * a mark are let go, and only blocks that are held for themselves need marks.
+   */
+  readonly frees: 'blocks' | 'holds'
+  /**
+   * Answers which were not marked before, by CID: a block that was marked under another codec counts as
+   * not marked, since under this one it may have other links.
+   */
+  mark(blocks: readonly HeldCid[]): Promise<boolean[]>
+  /** `holds`: what may be held for nothing. Blocks that the store lacks, or never held, are no matter. */
+  offer(blocks: readonly HeldCid[]): Promise<void>
+  free(options?: CallOptions & { readonly onProgress?: (done: number) => void }): Promise<Freed>
+  end(): Promise<void>
+}
+
+/** Where a store lets go of holds, `blocks` counts those, and `bytes` is not known. */
+export interface Freed {
+  readonly blocks: number
+  readonly bytes: number | undefined
+}
+
 export interface StoreStatus {
   /** Whether what was acknowledged survives a power cut; `undefined` where the store does not tell. */
   readonly synced: boolean | undefined
@@ -77,7 +141,7 @@ export interface StoreStatus {
 }
 
 export interface Backend {
-  readonly kind: 'memory' | 'lmdb' | 'kubo'
+  readonly kind: 'memory' | 'lmdb' | 'kubo' | 'car'
   /** As it was named to us, without secrets: `lmdb:/data`, `kubo:http://127.0.0.1:5001`. */
   readonly location: string
 
@@ -85,10 +149,24 @@ export interface Backend {
    * The blocks in the order of `cids`, `undefined` where the store lacks one. Never fetches from
    * elsewhere. The bytes are unproved: callers hash them against their CID (promise 5).
    */
-  getBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<(Uint8Array | undefined)[]>
+  getBlocks(cids: readonly CidBytes[], options?: ReadOptions): Promise<(Uint8Array | undefined)[]>
 
   /** Which of `cids` the store has, without reading them. */
-  hasBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<boolean[]>
+  hasBlocks(cids: readonly CidBytes[], options?: ReadOptions): Promise<boolean[]>
+
+  /**
+   * Puts blocks there, which their CIDs name, also where the store has other bytes under them: for
+   * repairs. Durable and readable when it returns. What is held stays held, and nothing else becomes so;
+   * where it dies half-way a block is as it was, or gone, or whole.
+   */
+  heal(blocks: readonly Block[], options?: CallOptions): Promise<void>
+
+  /**
+   * Where the store has a faster way than `getBlocks` for all that is under a block: a stream of it,
+   * depth-first, in the order of the links, each block once. As unproved as `getBlocks`, and it may end
+   * early: who needs all of it asks for the rest.
+   */
+  readDag?(root: CidBytes, options?: CallOptions): AsyncIterable<readonly Block[]>
 
   /** Starts a staging for `dataset`. `label` says what for, in words, to who finds it after a crash. */
   stage(dataset: string, label: string, options?: CallOptions): Promise<Staging>
@@ -119,6 +197,32 @@ export interface Backend {
    * `content_missing`.
    */
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
+
+  /** Forgets the commits below `number`; it may keep some of them longer. Never the newest two. */
+  forget(dataset: string, below: number, options?: CallOptions): Promise<void>
+
+  /** A lease with a note for whoever sweeps. Durable when it returns. */
+  lease(note: string, options?: CallOptions): Promise<Lease>
+
+  /** The notes of the leases that are not void. */
+  leases(options?: CallOptions): Promise<string[]>
+
+  /** How many sweeps of `blocks` have begun. Linearizable with `commit`. */
+  sweeps(options?: CallOptions): Promise<number>
+
+  /**
+   * Begins a sweep; one of `blocks` when the stagings that were there before have ended. `busy` if that
+   * takes longer than `waitMs`, or another sweep is under way.
+   */
+  sweep(options: CallOptions & { readonly waitMs: number }): Promise<Sweep>
+
+  /**
+   * Gives the space of what was freed back to the system, as far as the technology can: lmdb copies its
+   * file (`busy` while another process has it open), kubo runs the node's garbage collection.
+   */
+  compact(
+    options?: CallOptions,
+  ): Promise<{ readonly before: number | undefined; readonly after: number | undefined }>
 
   status(options?: CallOptions): Promise<StoreStatus>
 

@@ -1,7 +1,7 @@
 /** Reading blocks that are hashed before they are believed (promise 5), one or many. */
 import { CairnError } from '../errors.ts'
 import { cidMatches, printCid, type CidBytes } from '../model/cid.ts'
-import type { Backend, CallOptions } from './backend.ts'
+import type { Backend, CallOptions, ReadOptions } from './backend.ts'
 
 export type BlockReader = Pick<Backend, 'getBlocks'>
 
@@ -9,7 +9,7 @@ export type BlockReader = Pick<Backend, 'getBlocks'>
 export async function getProvedBlocks(
   store: BlockReader,
   cids: readonly CidBytes[],
-  options?: CallOptions,
+  options?: ReadOptions,
 ): Promise<(Uint8Array | undefined)[]> {
   const blocks = await store.getBlocks(cids, options)
   for (const [i, bytes] of blocks.entries()) {

@@ -16,7 +16,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { openLmdb } from '../../src/backend/lmdb/index.ts'
 import { numberBytes } from '../../src/backend/lmdb/keys.ts'
-import { openLmdbFiles } from '../../src/backend/lmdb/tables.ts'
+import { FORMAT, openLmdbFiles } from '../../src/backend/lmdb/tables.ts'
 import { isCairnError } from '../../src/errors.ts'
 import type { ErrorCode } from '../../src/errors.ts'
 import { bytesEqual, rawCidOf } from '../../src/model/cid.ts'
@@ -123,10 +123,10 @@ test('a store of a newer format is refused, and left as it is', async () => {
     await env.transaction(() => void meta.put(Buffer.from('format'), numberBytes(format)))
     await env.close()
   }
-  await setFormat(2)
+  await setFormat(FORMAT + 1)
   expect(await codeOf(open())).toBe('format_unsupported')
   expect(await codeOf(open(false))).toBe('format_unsupported')
-  await setFormat(1)
+  await setFormat(FORMAT)
   expect((await (await open()).newest('main', -1))?.number).toBe(0)
 })
 

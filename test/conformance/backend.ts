@@ -5,27 +5,36 @@
  *
  * Nothing here depends on time, or on how a backend keeps things. Every test gets a store of its own.
  */
-import { encode } from '@ipld/dag-cbor'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { afterEach, describe, expect, test } from 'vitest'
 import { isCairnError } from '../../src/errors.ts'
-import type { ErrorCode } from '../../src/errors.ts'
-import { cborBlock, rawCidOf } from '../../src/model/cid.ts'
-import type { Block, CidBytes } from '../../src/model/cid.ts'
-import type { Backend, CommitRequest, HeldBlock } from '../../src/store/backend.ts'
+import type { Backend, Sweep } from '../../src/store/backend.ts'
+import {
+  block,
+  commitMany,
+  expectError,
+  identityCid,
+  plain,
+  print,
+  printed,
+  rawBlock,
+  readAll,
+  request,
+  stageAll,
+} from './material.ts'
+import type { OpenedBackend, Start } from './material.ts'
+import { healTests } from './heal.ts'
+import { sweepRaceTests } from './sweep-races.ts'
+import { sweepingTests } from './sweep.ts'
+import { compactingTests, forgettingTests, leaseTests } from './upkeep.ts'
 
-export interface OpenedBackend {
-  readonly backend: Backend
-  /** Closes what is open and opens the same store again, as after a restart. */
-  readonly reopen?: () => Promise<Backend>
-  /** The same store opened once more beside `backend`, as by another process. */
-  readonly second?: () => Promise<Backend>
-  dispose(): Promise<void>
-}
+export type { OpenedBackend } from './material.ts'
 
 export interface ConformanceOptions {
   /** How many rounds a race runs: fewer for slow backends. */
   readonly rounds?: number
+  /** What its sweeps free; `blocks` unless given. */
+  readonly frees?: Sweep['frees']
 }
 
 const MAX_BLOCK = 2 ** 20
@@ -49,80 +58,13 @@ export function backendConformance(
   describe(`${name}: commits`, () => commitTests(start))
   describe(`${name}: reading commits`, () => readingTests(start))
   describe(`${name}: races`, () => raceTests(start, options.rounds ?? 50))
+  describe(`${name}: healing`, () => healTests(start))
+  describe(`${name}: forgetting`, () => forgettingTests(start))
+  describe(`${name}: leases`, () => leaseTests(start))
+  describe(`${name}: sweeping`, () => sweepingTests(start, options.frees ?? 'blocks'))
+  describe(`${name}: sweeping beside writers`, () => sweepRaceTests(start, options.rounds ?? 50))
+  describe(`${name}: compacting`, () => compactingTests(start))
   describe(`${name}: aborting and closing`, () => endingTests(start))
-}
-
-type Start = () => Promise<OpenedBackend>
-
-// --- Material ---------------------------------------------------------------------------------------
-
-/** A CBOR byte string of random bytes, so that every backend takes it for the DAG-CBOR it says it is. */
-function block(size: number): HeldBlock {
-  return { ...cborBlock(encode(new Uint8Array(randomBytes(size)))), hold: 'self' }
-}
-
-function rawBlock(bytes: Uint8Array): HeldBlock {
-  return { cid: rawCidOf(bytes), bytes, hold: 'self' }
-}
-
-function identityCid(bytes: Uint8Array): CidBytes {
-  return new Uint8Array([1, 0x55, 0, bytes.length, ...bytes])
-}
-
-function request(number: number, more: Partial<CommitRequest> = {}): CommitRequest {
-  return { dataset: 'main', number, bytes: commitBytes(), blocks: [], ...more }
-}
-
-/** Bytes that look like a commit (canonical JSON) and are like no other's. */
-function commitBytes(): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify({ nonce: randomBytes(8).toString('hex') }))
-}
-
-async function commitMany(
-  backend: Backend,
-  count: number,
-  dataset = 'main',
-): Promise<Uint8Array[]> {
-  const written: Uint8Array[] = []
-  for (let number = 0; number < count; number++) {
-    const made = request(number, { dataset })
-    expect(await backend.commit(made)).toBe('committed')
-    written.push(made.bytes)
-  }
-  return written
-}
-
-const plain = (bytes: Uint8Array | undefined): Uint8Array | undefined =>
-  bytes && new Uint8Array(bytes)
-
-async function readAll(
-  backend: Backend,
-  blocks: readonly Block[],
-): Promise<(string | undefined)[]> {
-  return (await backend.getBlocks(blocks.map(({ cid }) => cid))).map(print)
-}
-
-/** Length and hash: comparing a megabyte byte by byte takes vitest a second. */
-function print(bytes: Uint8Array | undefined): string | undefined {
-  return bytes && `${bytes.length} bytes, ${createHash('sha256').update(bytes).digest('hex')}`
-}
-
-const printed = (blocks: readonly Block[]): (string | undefined)[] =>
-  blocks.map(({ bytes }) => print(bytes))
-
-async function stageAll(backend: Backend, blocks: readonly HeldBlock[]): Promise<void> {
-  const staging = await backend.stage('main', 'a test')
-  await staging.put(blocks)
-  await staging.flush()
-  await staging.end('committed')
-}
-
-async function expectError(promise: Promise<unknown>, code: ErrorCode): Promise<void> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  expect(isCairnError(error) ? error.code : error).toBe(code)
 }
 
 // --- Blocks -----------------------------------------------------------------------------------------
@@ -558,12 +500,19 @@ function everyCall(backend: Backend, signal?: AbortSignal): Record<string, () =>
   return {
     getBlocks: async () => await backend.getBlocks([block(1).cid], { signal }),
     hasBlocks: async () => await backend.hasBlocks([block(1).cid], { signal }),
+    heal: async () => await backend.heal([block(1)], { signal }),
     stage: async () => await backend.stage('main', 'a test', { signal }),
     newest: async () => await backend.newest('main', -1, { signal }),
     getCommit: async () => await backend.getCommit('main', 0, { signal }),
     oldest: async () => await backend.oldest('main', { signal }),
     datasets: async () => await backend.datasets({ signal }),
     commit: async () => await backend.commit(request(0), { signal }),
+    forget: async () => await backend.forget('main', 1, { signal }),
+    lease: async () => await backend.lease('a test', { signal }),
+    leases: async () => await backend.leases({ signal }),
+    sweeps: async () => await backend.sweeps({ signal }),
+    sweep: async () => await backend.sweep({ waitMs: 0, signal }),
+    compact: async () => await backend.compact({ signal }),
     status: async () => await backend.status({ signal }),
   }
 }

@@ -8,12 +8,19 @@ export function wrapBackend(inner: Backend, replaced: Partial<Backend>): Backend
     location: inner.location,
     getBlocks: (cids, options) => inner.getBlocks(cids, options),
     hasBlocks: (cids, options) => inner.hasBlocks(cids, options),
+    heal: (blocks, options) => inner.heal(blocks, options),
     stage: (dataset, label, options) => inner.stage(dataset, label, options),
     newest: (dataset, than, options) => inner.newest(dataset, than, options),
     getCommit: (dataset, number, options) => inner.getCommit(dataset, number, options),
     oldest: (dataset, options) => inner.oldest(dataset, options),
     datasets: (options) => inner.datasets(options),
     commit: (request, options) => inner.commit(request, options),
+    forget: (dataset, below, options) => inner.forget(dataset, below, options),
+    lease: (note, options) => inner.lease(note, options),
+    leases: (options) => inner.leases(options),
+    sweeps: (options) => inner.sweeps(options),
+    sweep: (options) => inner.sweep(options),
+    compact: (options) => inner.compact(options),
     status: (options) => inner.status(options),
     close: () => inner.close(),
     ...replaced,
@@ -41,6 +48,7 @@ export function countingBackend(inner: Backend): CountingBackend {
     stage: async (dataset, label, options) => {
       const staging = await inner.stage(dataset, label, options)
       return {
+        ...staging, // by which the store knows it again
         put: async (blocks, callOptions) => {
           counts.staged += blocks.length
           await staging.put(blocks, callOptions)

@@ -7,22 +7,27 @@
  */
 import { throwIfAborted } from '../../errors.ts'
 import type { Block, CidBytes } from '../../model/cid.ts'
-import type { CallOptions } from '../../store/backend.ts'
+import type { ReadOptions } from '../../store/backend.ts'
+import type { Environment } from './environment.ts'
 import { numberBytes, placeOf, readNumber } from './keys.ts'
+import { isExposed, sweepUnderWay, touch } from './sweep-mark.ts'
 import { readCopy } from './tables.ts'
 import type { Table, Tables } from './tables.ts'
 
 /** After so many bytes (or as many look-ups as take the same time) others get their turn. */
 const TURN_BYTES = 8 * 2 ** 20
 const LOOKUP_WEIGHT = 1000
+/** So many blocks are touched in one transaction. */
+const TOUCH_AT_ONCE = 1000
 const NEXT_KEY = Buffer.from('blocks')
 
 export async function getBlocks(
-  tables: Tables,
+  environment: Environment,
   cids: readonly CidBytes[],
-  options: CallOptions | undefined,
+  options: ReadOptions | undefined,
 ): Promise<(Uint8Array | undefined)[]> {
-  return await eachInTurns(cids, options, (cid) => {
+  if (options?.rely === true) await touchAll(environment, cids, options)
+  return await eachInTurns(environment, cids, options, (tables, cid) => {
     const place = placeOf(cid)
     if ('inline' in place) return new Uint8Array(place.inline)
     return refreshed(tables.blocks, () => {
@@ -33,14 +38,62 @@ export async function getBlocks(
 }
 
 export async function hasBlocks(
-  tables: Tables,
+  environment: Environment,
   cids: readonly CidBytes[],
-  options: CallOptions | undefined,
+  options: ReadOptions | undefined,
 ): Promise<boolean[]> {
-  return await eachInTurns(cids, options, (cid) => {
+  if (options?.rely === true) await touchAll(environment, cids, options)
+  return await eachInTurns(environment, cids, options, (tables, cid) => {
     const place = placeOf(cid)
     if ('inline' in place) return true
-    return refreshed(tables.digests, () => tables.digests.getBinaryFast(place.digest)) !== undefined
+    return numberOf(tables, place.digest) !== undefined
+  })
+}
+
+/**
+ * Sees to it that a sweep under way leaves those of `cids` that are there; after it they are read as
+ * always. What it sees of the store is newer than anything its caller has learned, and so:
+ *
+ * - A sweep that had begun when the caller asked for the number of sweeps, or before the caller's
+ *   staging, is seen here, and what it may free is touched.
+ * - A sweep that begins later waits for the staging, or makes the commit `swept`, whichever its caller
+ *   goes by. So when none is under way at first there is nothing to do, however long the reading takes.
+ */
+async function touchAll(
+  environment: Environment,
+  cids: readonly CidBytes[],
+  options: ReadOptions,
+): Promise<void> {
+  await environment.stagingsKnown()
+  for (let at = 0; at < cids.length; at += TOUCH_AT_ONCE) {
+    throwIfAborted(options.signal)
+    const digests = digestsOf(cids.slice(at, at + TOUCH_AT_ONCE))
+    const exposed = await environment.read((tables) => exposedOf(tables, digests))
+    if (exposed === undefined) return
+    if (exposed.length > 0) {
+      await environment.write('backend_unavailable', (writing) => touchSome(writing, exposed))
+    }
+  }
+}
+
+/** What a sweep could take as of now; `undefined` when there is none. */
+function exposedOf(tables: Tables, digests: readonly Uint8Array[]): Uint8Array[] | undefined {
+  tables.meta.resetReadTxn()
+  const underWay = sweepUnderWay(tables.meta)
+  return underWay && digests.filter((digest) => isExposed(tables, digest, underWay.cut))
+}
+
+/** Inside a write transaction. Another sweep may have begun, or one block be gone, since they were found. */
+function touchSome(tables: Tables, digests: readonly Uint8Array[]): void {
+  const underWay = sweepUnderWay(tables.meta)
+  if (underWay === undefined) return
+  for (const digest of digests) touch(tables, digest, underWay.cut)
+}
+
+function digestsOf(cids: readonly CidBytes[]): Uint8Array[] {
+  return cids.flatMap((cid) => {
+    const place = placeOf(cid)
+    return 'digest' in place ? [place.digest] : []
   })
 }
 
@@ -66,21 +119,34 @@ export function safeValue(bytes: Uint8Array): Uint8Array {
 }
 
 /**
- * Inside a write transaction: stores what is not there yet. Nothing in it can throw but lmdb itself, and
+ * Inside a write transaction: stores what is not there yet, and touches what is. Nothing in it can throw but lmdb itself, and
  * then the transaction fails as a whole.
  */
 export function putBlocks(tables: Tables, blocks: readonly NewBlock[]): void {
   let number = nextNumber(tables.meta)
+  const cut = sweepUnderWay(tables.meta)?.cut
   let counted = false
   for (const { digest, bytes } of blocks) {
     const key = numberBytes(number)
-    if (!putIfAbsent(tables.digests, digest, key)) continue
+    if (!putIfAbsent(tables.digests, digest, key)) {
+      if (cut !== undefined) touch(tables, digest, cut)
+      continue
+    }
     // Numbers are never given twice; that some are never given harms nobody.
     if (!counted) void tables.meta.put(NEXT_KEY, numberBytes(number + blocks.length))
     counted = true
     void tables.blocks.put(key, bytes)
     number++
   }
+}
+
+/** Inside a write transaction: stores blocks, over what is there under their digests. */
+export function healBlocks(tables: Tables, blocks: readonly NewBlock[]): void {
+  for (const { digest, bytes } of blocks) {
+    const key = blockKey(tables.digests, digest)
+    if (key !== undefined) void tables.blocks.put(key, bytes)
+  }
+  putBlocks(tables, blocks)
 }
 
 /** Inside a write transaction `putSync` tells whether it put, though its type does not say so. */
@@ -95,6 +161,12 @@ export function nextNumber(meta: Table): number {
   return next === undefined ? 0 : readNumber(next, 0)
 }
 
+/** The number of a block, as of now. */
+export function numberOf({ digests }: Tables, digest: Uint8Array): number | undefined {
+  const shared = refreshed(digests, () => digests.getBinaryFast(digest))
+  return shared && readNumber(shared, 0)
+}
+
 function blockKey(digests: Table, digest: Uint8Array): Buffer | undefined {
   const number = digests.getBinaryFast(digest)
   return number && numberBytes(readNumber(number, 0))
@@ -107,22 +179,26 @@ function refreshed<T>(table: Table, read: () => T | undefined): T | undefined {
   return read()
 }
 
-async function eachInTurns<T>(
-  cids: readonly CidBytes[],
-  options: CallOptions | undefined,
-  read: (cid: CidBytes) => T,
+/** Asks for each, and lets others work in between. */
+export async function eachInTurns<T, I = CidBytes>(
+  environment: Environment,
+  items: readonly I[],
+  options: ReadOptions | undefined,
+  read: (tables: Tables, item: I) => T,
 ): Promise<T[]> {
   const found: T[] = []
-  let weight = 0
-  for (const cid of cids) {
-    if (weight > TURN_BYTES) {
-      await new Promise((resolve) => setImmediate(resolve))
-      throwIfAborted(options?.signal)
-      weight = 0
-    }
-    const value = read(cid)
-    found.push(value)
-    weight += LOOKUP_WEIGHT + (value instanceof Uint8Array ? value.length : 0)
+  while (found.length < items.length) {
+    if (found.length > 0) await new Promise((resolve) => setImmediate(resolve))
+    throwIfAborted(options?.signal)
+    await environment.read((tables) => {
+      let weight = 0
+      for (const item of items.slice(found.length)) {
+        if (weight > TURN_BYTES) break
+        const value = read(tables, item)
+        found.push(value)
+        weight += LOOKUP_WEIGHT + (value instanceof Uint8Array ? value.length : 0)
+      }
+    })
   }
   return found
 }

@@ -4,9 +4,14 @@ import { bytesEqual } from '../../model/cid.ts'
 import type { CommitOutcome, CommitRequest, StoredCommit } from '../../store/backend.ts'
 import { putBlocks, safeValue } from './blocks.ts'
 import type { NewBlock } from './blocks.ts'
+import { checkStaging, leaseIdOf } from './leases.ts'
 import { commitKey, numberBytes, readNumber } from './keys.ts'
+import { countSweeps } from './sweep-mark.ts'
 import { readCopy } from './tables.ts'
 import type { Tables } from './tables.ts'
+
+/** So many commits are forgotten in one transaction: it takes a few milliseconds. */
+const FORGET_AT_ONCE = 1000
 
 interface Head {
   readonly newest: number
@@ -70,7 +75,7 @@ export function datasetNames(tables: Tables): string[] {
  */
 export function putCommit(
   tables: Tables,
-  { dataset, number, bytes }: CommitRequest,
+  { dataset, number, bytes, staging, sweeps }: CommitRequest,
   blocks: readonly NewBlock[],
 ): CommitOutcome {
   const head = readHead(tables, dataset)
@@ -79,10 +84,29 @@ export function putCommit(
     const stored = number < next ? readCopy(tables.commits, commitKey(dataset, number)) : undefined
     return stored !== undefined && bytesEqual(stored, bytes) ? 'committed' : 'conflict'
   }
+  checkStaging(tables, staging && leaseIdOf(staging))
+  if (sweeps !== undefined && sweeps !== countSweeps(tables.meta)) return 'swept'
   putBlocks(tables, blocks)
   void tables.commits.put(commitKey(dataset, number), safeValue(bytes))
   void tables.heads.put(dataset, numberBytes(number, head?.oldest ?? number))
   return 'committed'
+}
+
+/**
+ * Inside a write transaction: forgets some of the commits below `below`, and answers whether there are
+ * more. The head moves with them, so at any time the numbers that it names are there.
+ */
+export function forgetSome(tables: Tables, dataset: string, below: number): boolean {
+  const head = readHead(tables, dataset)
+  if (head === undefined) return false
+  const end = Math.min(below, head.newest - 1)
+  const oldest = Math.min(end, head.oldest + FORGET_AT_ONCE)
+  if (!(oldest > head.oldest)) return false
+  for (let number = head.oldest; number < oldest; number++) {
+    void tables.commits.remove(commitKey(dataset, number))
+  }
+  void tables.heads.put(dataset, numberBytes(head.newest, oldest))
+  return oldest < end
 }
 
 function readHead(tables: Tables, dataset: string): Head | undefined {

@@ -15,27 +15,58 @@ export interface EnvironmentOptions {
   readonly create: boolean
   readonly pidNamespace: () => Promise<string | undefined>
   readonly writeTimeoutMs: number
+  readonly now: () => number
 }
 
 export class Environment {
   readonly dir: string
+  readonly now: () => number
   /** Commits that wait for the writer: while there are any, others keep their transactions short. */
   waitingCommits = 0
-  readonly tables: Tables
-  readonly #registration: Registration | undefined
-  readonly #inode: number | undefined
+  readonly registration: Registration | undefined
   readonly #writeTimeoutMs: number
+  #tables: Tables
+  #inode: number | undefined
+  /** Leases of stagings that are being written. */
+  readonly #newStagings = new Set<Promise<void>>()
+  /** Transactions under way. */
+  readonly #writes = new Set<Promise<unknown>>()
+  /** While it is there, no transaction begins. */
+  #alone: Promise<void> | undefined
+  /** While it is there, nothing is read. */
+  #swapping: Promise<void> | undefined
+  /** Why lmdb may not be called any more: it would end the process. */
+  #broken: CairnError | undefined
 
   constructor(
-    { dir, writeTimeoutMs }: EnvironmentOptions,
+    { dir, writeTimeoutMs, now }: EnvironmentOptions,
     tables: Tables,
     registration: Registration | undefined,
   ) {
     this.dir = dir
-    this.tables = tables
+    this.now = now
+    this.#tables = tables
     this.#writeTimeoutMs = writeTimeoutMs
-    this.#registration = registration
+    this.registration = registration
     this.#inode = inodeOf(dir)
+  }
+
+  /** Gives `read` the tables, which it must not keep. */
+  async read<T>(read: (tables: Tables) => T): Promise<T> {
+    while (this.#swapping !== undefined) await this.#swapping
+    if (this.#broken !== undefined) throw this.#broken
+    return read(this.#tables)
+  }
+
+  /** Settles when whoever opens a sweep from now on sees the stagings that have begun in this process. */
+  async stagingsKnown(): Promise<void> {
+    if (this.#newStagings.size > 0) await Promise.all(this.#newStagings)
+  }
+
+  announceStaging(written: Promise<void>): void {
+    const forget = (): void => void this.#newStagings.delete(known)
+    const known: Promise<void> = written.then(forget, forget)
+    this.#newStagings.add(known)
   }
 
   /**
@@ -44,7 +75,10 @@ export class Environment {
    * leaves open whether it is.
    */
   async write<T>(unclear: ErrorCode, decideAndPut: (tables: Tables) => T): Promise<T> {
-    const { env } = this.tables
+    while (this.#alone !== undefined) await this.#alone
+    if (this.#broken !== undefined) throw this.#broken
+    const tables = this.#tables
+    const { env } = tables
     const state: { begun: boolean; late: boolean; thrown?: unknown } = { begun: false, late: false }
     const written = env.transaction((): T => {
       try {
@@ -52,7 +86,7 @@ export class Environment {
         if (state.late) throw this.#tooLate('backend_timeout')
         state.begun = true
         this.#checkPlace()
-        return decideAndPut(this.tables)
+        return decideAndPut(tables)
       } catch (error) {
         state.thrown = error
         throw error
@@ -64,10 +98,62 @@ export class Environment {
       // After a put that failed the transaction fails too, and knows less about why.
       throw state.thrown === undefined ? failed : storeError(state.thrown, this.dir)
     })
+    this.#track(settled)
     return await this.#inTime(settled, () => {
       state.late = true
       return this.#tooLate(state.begun ? unclear : 'backend_timeout')
     })
+  }
+
+  #track(written: Promise<unknown>): void {
+    const forget = (): void => void this.#writes.delete(done)
+    const done: Promise<void> = written.then(forget, forget)
+    this.#writes.add(done)
+  }
+
+  /**
+   * Runs `work` while this process writes nothing: what is under way has ended, and what comes waits.
+   */
+  async alone<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#alone !== undefined) await this.#alone
+    const gate = makeGate()
+    this.#alone = gate.passed
+    try {
+      const quiet = Promise.all(this.#writes)
+      await this.#inTime(quiet, () => this.#tooLate('backend_timeout'))
+      return await work()
+    } finally {
+      this.#alone = undefined
+      gate.open()
+    }
+  }
+
+  /**
+   * Closes lmdb's files, runs `swap`, which may put others in their place, and opens what is there
+   * then. Only inside `alone`, and while no other process has the store open.
+   */
+  async reopen(swap: () => Promise<void>): Promise<void> {
+    const gate = makeGate()
+    this.#swapping = gate.passed
+    try {
+      await this.#tables.env.close()
+      await swap()
+    } finally {
+      await this.#openAgain()
+      this.#swapping = undefined
+      gate.open()
+    }
+    if (this.#broken !== undefined) throw this.#broken
+  }
+
+  async #openAgain(): Promise<void> {
+    try {
+      await checkFiles(this.dir)
+      this.#tables = await openTables(openLmdbFiles(this.dir), this.dir, false)
+      this.#inode = inodeOf(this.dir)
+    } catch (error) {
+      this.#broken = storeError(error, this.dir)
+    }
   }
 
   /**
@@ -96,14 +182,19 @@ export class Environment {
 
   /** Whether the folder still holds what was opened. */
   inPlace(): boolean {
+    if (this.#swapping !== undefined) return true
     return inodeOf(this.dir) === this.#inode
   }
 
   async close(): Promise<void> {
+    const open = this.#broken === undefined
+    this.#broken ??= new CairnError('closed', 'This store was closed.')
     try {
-      await this.#inTime(this.tables.env.close(), () => this.#tooLate('backend_timeout'))
+      if (open) {
+        await this.#inTime(this.#tables.env.close(), () => this.#tooLate('backend_timeout'))
+      }
     } finally {
-      await this.#registration?.release()
+      await this.registration?.release()
     }
   }
 
@@ -135,6 +226,17 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
     await registration?.release()
     throw await failedWrite(error, dir, 'backend_unavailable')
   }
+}
+
+interface Gate {
+  readonly passed: Promise<void>
+  open(): void
+}
+
+function makeGate(): Gate {
+  let open = (): void => undefined
+  const passed = new Promise<void>((resolve) => (open = resolve))
+  return { passed, open }
 }
 
 function inodeOf(dir: string): number | undefined {

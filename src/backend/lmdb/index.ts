@@ -2,26 +2,43 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError, throwIfAborted } from '../../errors.ts'
-import type { CidBytes } from '../../model/cid.ts'
+import type { Block, CidBytes } from '../../model/cid.ts'
 import type {
   Backend,
   CallOptions,
   CommitOutcome,
   CommitRequest,
+  Lease,
+  ReadOptions,
   Staging,
   StoreStatus,
   StoredCommit,
+  Sweep,
 } from '../../store/backend.ts'
-import { getBlocks, hasBlocks, newBlocks, nextNumber, putBlocks } from './blocks.ts'
-import { commitBytes, datasetNames, newestCommit, oldestNumber, putCommit } from './commits.ts'
+import { getBlocks, hasBlocks, healBlocks, newBlocks, putBlocks } from './blocks.ts'
+import {
+  commitBytes,
+  datasetNames,
+  forgetSome,
+  newestCommit,
+  oldestNumber,
+  putCommit,
+} from './commits.ts'
+import { compact } from './compact.ts'
+import type { Sizes } from './compact.ts'
 import type { Environment } from './environment.ts'
 import { storeError } from './errors.ts'
+import { holdLease } from './leases.ts'
+import type { HeldLease } from './leases.ts'
 import { ownPidNamespace } from './namespace.ts'
 import { freeBytes } from './preflight.ts'
 import { openShared } from './shared.ts'
 import type { Opening } from './shared.ts'
 import { LmdbStaging } from './staging.ts'
-import { FORMAT } from './tables.ts'
+import { countSweeps } from './sweep-mark.ts'
+import { beginSweep, readerNotes } from './sweep.ts'
+import type { SweepOptions, Tracked } from './sweep.ts'
+import { FORMAT, statsOf } from './tables.ts'
 import type { Tables } from './tables.ts'
 
 export interface LmdbOptions {
@@ -32,6 +49,8 @@ export interface LmdbOptions {
   readonly writeTimeoutMs?: number
   /** Tells this process's PID namespace; `undefined`: the system has none. For tests. */
   readonly pidNamespace?: () => Promise<string | undefined>
+  /** For tests: by which leases are renewed and judged. */
+  readonly now?: () => number
 }
 
 export async function openLmdb({
@@ -39,8 +58,10 @@ export async function openLmdb({
   create = false,
   writeTimeoutMs = 120_000,
   pidNamespace = ownPidNamespace,
+  now = Date.now,
 }: LmdbOptions): Promise<Backend> {
-  return new LmdbBackend(dir, await openShared({ dir, create, pidNamespace, writeTimeoutMs }))
+  const options = { dir, create, pidNamespace, writeTimeoutMs, now }
+  return new LmdbBackend(dir, await openShared(options))
 }
 
 class LmdbBackend implements Backend {
@@ -49,6 +70,7 @@ class LmdbBackend implements Backend {
   readonly #opening: Opening
   readonly #environment: Environment
   readonly #work = new Set<Promise<unknown>>()
+  readonly #leases = new Set<HeldLease>()
   #closing: Promise<void> | undefined
 
   constructor(dir: string, opening: Opening) {
@@ -59,19 +81,33 @@ class LmdbBackend implements Backend {
 
   async getBlocks(
     cids: readonly CidBytes[],
-    options?: CallOptions,
+    options?: ReadOptions,
   ): Promise<(Uint8Array | undefined)[]> {
-    return await this.#tracked(options, async (tables) => await getBlocks(tables, cids, options))
+    return await this.#tracked(options, async () => {
+      return await getBlocks(this.#environment, cids, options)
+    })
   }
 
-  async hasBlocks(cids: readonly CidBytes[], options?: CallOptions): Promise<boolean[]> {
-    return await this.#tracked(options, async (tables) => await hasBlocks(tables, cids, options))
+  async hasBlocks(cids: readonly CidBytes[], options?: ReadOptions): Promise<boolean[]> {
+    return await this.#tracked(options, async () => {
+      return await hasBlocks(this.#environment, cids, options)
+    })
   }
 
-  async stage(_dataset: string, _label: string, options?: CallOptions): Promise<Staging> {
+  async heal(blocks: readonly Block[], options?: CallOptions): Promise<void> {
+    const healed = newBlocks(blocks)
+    await this.#tracked(options, async () => {
+      await this.#environment.write('backend_unavailable', (tables) => healBlocks(tables, healed))
+    })
+  }
+
+  async stage(dataset: string, label: string, options?: CallOptions): Promise<Staging> {
     this.#enter(options)
+    const lease = this.#hold('staging', `${label} (${dataset})`)
+    this.#environment.announceStaging(lease.written)
     return new LmdbStaging(
       this.#environment,
+      lease,
       () => this.#enter(undefined),
       async (blocks) => {
         this.#enter(undefined)
@@ -87,7 +123,7 @@ class LmdbBackend implements Backend {
     than: number,
     options?: CallOptions,
   ): Promise<StoredCommit | undefined> {
-    return this.#read(options, (tables) => newestCommit(tables, dataset, than))
+    return await this.#read(options, (tables) => newestCommit(tables, dataset, than))
   }
 
   async getCommit(
@@ -95,15 +131,15 @@ class LmdbBackend implements Backend {
     number: number,
     options?: CallOptions,
   ): Promise<Uint8Array | undefined> {
-    return this.#read(options, (tables) => commitBytes(tables, dataset, number))
+    return await this.#read(options, (tables) => commitBytes(tables, dataset, number))
   }
 
   async oldest(dataset: string, options?: CallOptions): Promise<number | undefined> {
-    return this.#read(options, (tables) => oldestNumber(tables, dataset))
+    return await this.#read(options, (tables) => oldestNumber(tables, dataset))
   }
 
   async datasets(options?: CallOptions): Promise<string[]> {
-    return this.#read(options, datasetNames)
+    return await this.#read(options, datasetNames)
   }
 
   async commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
@@ -122,16 +158,64 @@ class LmdbBackend implements Backend {
     }
   }
 
+  async forget(dataset: string, below: number, options?: CallOptions): Promise<void> {
+    await this.#tracked(options, async () => {
+      const some = (tables: Tables): boolean => forgetSome(tables, dataset, below)
+      while (await this.#environment.write('backend_unavailable', some)) {
+        throwIfAborted(options?.signal)
+      }
+    })
+  }
+
+  async lease(note: string, options?: CallOptions): Promise<Lease> {
+    return await this.#tracked(options, async () => {
+      const lease = this.#hold('reader', note)
+      await lease.written
+      return lease
+    })
+  }
+
+  async leases(options?: CallOptions): Promise<string[]> {
+    return await this.#tracked(options, async () => await readerNotes(this.#environment))
+  }
+
+  async sweeps(options?: CallOptions): Promise<number> {
+    return await this.#read(options, ({ meta }) => {
+      meta.resetReadTxn()
+      return countSweeps(meta)
+    })
+  }
+
+  async sweep(options: SweepOptions): Promise<Sweep> {
+    return await this.#tracked(options, async () => {
+      const lease = this.#hold('sweep', 'a sweep')
+      const tracked: Tracked = async (callOptions, use) => await this.#tracked(callOptions, use)
+      try {
+        return await beginSweep(this.#environment, lease, tracked, options)
+      } catch (error) {
+        await lease.release()
+        throw error
+      }
+    })
+  }
+
+  async compact(options: CallOptions = {}): Promise<Sizes> {
+    return await this.#tracked(options, async () => await compact(this.#environment, options))
+  }
+
   async status(options?: CallOptions): Promise<StoreStatus> {
-    return await this.#tracked(options, async (tables) => {
+    return await this.#tracked(options, async () => {
       const { dir } = this.#environment
-      tables.meta.resetReadTxn()
+      const blocks = await this.#environment.read(({ digests }) => {
+        digests.resetReadTxn()
+        return statsOf(digests).entryCount
+      })
       return {
         synced: true,
         sizeBytes: (await stat(join(dir, 'data.mdb'))).size,
         freeBytes: await freeBytes(dir),
         notes: [],
-        details: { path: dir, format: FORMAT, nextBlock: nextNumber(tables.meta) },
+        details: { path: dir, format: FORMAT, blocks },
       }
     })
   }
@@ -143,7 +227,19 @@ class LmdbBackend implements Backend {
 
   async #finish(): Promise<void> {
     await Promise.allSettled(this.#work)
+    await Promise.all(Array.from(this.#leases, async (lease) => await lease.release()))
     await this.#opening.release()
+  }
+
+  /** A lease that ends with this opening of the store, if not before. */
+  #hold(kind: 'staging' | 'reader' | 'sweep', note: string): HeldLease {
+    const lease = holdLease(this.#environment, kind, note)
+    this.#leases.add(lease)
+    const release = async (): Promise<void> => {
+      await lease.release()
+      this.#leases.delete(lease)
+    }
+    return { ...lease, release }
   }
 
   #enter(options: CallOptions | undefined): void {
@@ -151,22 +247,14 @@ class LmdbBackend implements Backend {
     throwIfAborted(options?.signal)
   }
 
-  #read<T>(options: CallOptions | undefined, read: (tables: Tables) => T): T {
-    this.#enter(options)
-    try {
-      return read(this.#environment.tables)
-    } catch (error) {
-      throw storeError(error, this.#environment.dir)
-    }
+  async #read<T>(options: CallOptions | undefined, read: (tables: Tables) => T): Promise<T> {
+    return await this.#tracked(options, async () => await this.#environment.read(read))
   }
 
-  async #tracked<T>(
-    options: CallOptions | undefined,
-    use: (tables: Tables) => Promise<T>,
-  ): Promise<T> {
+  async #tracked<T>(options: CallOptions | undefined, use: () => Promise<T>): Promise<T> {
     this.#enter(options)
     try {
-      return await this.#track(use(this.#environment.tables))
+      return await this.#track(use())
     } catch (error) {
       throw storeError(error, this.#environment.dir)
     }

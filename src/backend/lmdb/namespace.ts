@@ -18,14 +18,24 @@
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, open, readdir, readlink, rename, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import type { Server } from 'node:net'
 import { join } from 'node:path'
 import { CairnError } from '../../errors.ts'
 
 const FOLDER = 'processes'
 const UNFINISHED = 'new-'
+const CLAIM = 'alone-'
 
 export interface Registration {
+  /**
+   * Claims the store for this process alone: `busy` while another has it open; and until the claim is
+   * released no other opens it. Like registering it comes before looking: of a process that claims and
+   * one that opens at the same time, one sees the other at least.
+   */
+  claim(): Promise<Claim>
+  release(): Promise<void>
+}
+
+export interface Claim {
   release(): Promise<void>
 }
 
@@ -43,15 +53,13 @@ export async function register(dir: string, namespace: string): Promise<Registra
   const folder = join(dir, FOLDER)
   await mkdir(folder, { mode: 0o700, recursive: true })
   const name = `${namespace}-${process.pid}-${randomBytes(4).toString('hex')}`
-  const server = await listen(folder, name)
-  const registration = {
-    release: async (): Promise<void> => {
-      await rm(join(folder, name), { force: true })
-      await new Promise((resolve) => server.close(resolve))
-    },
-  }
+  const socket = await listen(folder, name)
+  const registration = { ...socket, claim: async () => await claim(folder, name) }
   try {
-    await refuseOthers(folder, namespace)
+    for (const other of await livingOthers(folder, [name])) {
+      if (other.startsWith(CLAIM)) throw claimed(folder)
+      if (!other.startsWith(`${namespace}-`)) throw foreign(folder, other)
+    }
   } catch (error) {
     await registration.release()
     throw error
@@ -59,22 +67,28 @@ export async function register(dir: string, namespace: string): Promise<Registra
   return registration
 }
 
-async function refuseOthers(folder: string, namespace: string): Promise<void> {
-  for (const name of await readdir(folder)) {
-    if (name.startsWith(UNFINISHED)) continue
-    if (!(await answers(folder, name))) await rm(join(folder, name), { force: true })
-    else if (!name.startsWith(`${namespace}-`)) {
-      throw new CairnError(
-        'busy',
-        'A process in another container (another PID namespace) has this store open.',
-        {
-          hint: 'Run the Cairn service in one container and let the others go through it.',
-          path: folder,
-          process: name,
-        },
-      )
-    }
+async function claim(folder: string, own: string): Promise<Claim> {
+  const name = CLAIM + own
+  const socket = await listen(folder, name)
+  try {
+    const [other] = await livingOthers(folder, [own, name])
+    if (other !== undefined) throw openElsewhere(folder, other)
+  } catch (error) {
+    await socket.release()
+    throw error
   }
+  return socket
+}
+
+/** Who else is registered and lives; what the dead have left is deleted. */
+async function livingOthers(folder: string, own: readonly string[]): Promise<string[]> {
+  const living: string[] = []
+  for (const name of await readdir(folder)) {
+    if (name.startsWith(UNFINISHED) || own.includes(name)) continue
+    if (await answers(folder, name)) living.push(name)
+    else await rm(join(folder, name), { force: true })
+  }
+  return living
 }
 
 /**
@@ -90,7 +104,8 @@ async function withShortPath<T>(folder: string, use: (path: string) => Promise<T
   }
 }
 
-async function listen(folder: string, name: string): Promise<Server> {
+/** A socket under a name, until it is released. */
+async function listen(folder: string, name: string): Promise<Claim> {
   const unfinished = UNFINISHED + name
   const server = createServer((socket) => socket.destroy())
   await withShortPath(
@@ -105,7 +120,12 @@ async function listen(folder: string, name: string): Promise<Server> {
   server.unref()
   await chmod(join(folder, unfinished), 0o600)
   await rename(join(folder, unfinished), join(folder, name))
-  return server
+  return {
+    release: async () => {
+      await rm(join(folder, name), { force: true })
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
 }
 
 /** Whether the process behind a socket lives. What cannot be told counts as alive. */
@@ -124,4 +144,32 @@ async function answers(folder: string, name: string): Promise<boolean> {
         })
       }),
   )
+}
+
+function foreign(folder: string, other: string): CairnError {
+  return new CairnError(
+    'busy',
+    'A process in another container (another PID namespace) has this store open.',
+    {
+      hint: 'Run the Cairn service in one container and let the others go through it.',
+      path: folder,
+      process: other,
+    },
+  )
+}
+
+function claimed(folder: string): CairnError {
+  return new CairnError('busy', 'This store is being compacted.', {
+    hint: 'Wait until that has finished.',
+    path: folder,
+  })
+}
+
+function openElsewhere(folder: string, other: string): CairnError {
+  const pid = other.split('-').at(-2) ?? ''
+  return new CairnError('busy', `Process ${pid} has this store open.`, {
+    hint: 'End what else uses the store, then try again.',
+    path: folder,
+    process: other,
+  })
 }

@@ -7,15 +7,20 @@ import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
 import { newBlocks } from './blocks.ts'
 import type { NewBlock } from './blocks.ts'
 import type { Environment } from './environment.ts'
+import type { HeldLease } from './leases.ts'
 
-const MAX_BUFFERED = 16 * 2 ** 20
+const MAX_BUFFERED = 8 * 2 ** 20
 const START_WRITING = 2 * 2 ** 20
-const MAX_TRANSACTION = 16 * 2 ** 20
+/** With small blocks most of a transaction's memory is pages of digests, one for each block. */
+const MAX_TRANSACTION = 6 * 2 ** 20
 const MAX_TRANSACTION_BUSY = 2 ** 20
 /** What a block weighs besides its bytes: the look-ups and pages of its digest. */
 const BLOCK_WEIGHT = 600
 
 export class LmdbStaging implements Staging {
+  /** By which a commit names it. */
+  readonly leaseId: string
+  readonly #lease: HeldLease
   readonly #environment: Environment
   /** Throws once the backend is closed. */
   readonly #checkOpen: () => void
@@ -28,9 +33,12 @@ export class LmdbStaging implements Staging {
 
   constructor(
     environment: Environment,
+    lease: HeldLease,
     checkOpen: () => void,
     writeBatch: (blocks: readonly NewBlock[]) => Promise<void>,
   ) {
+    this.leaseId = lease.id
+    this.#lease = lease
     this.#environment = environment
     this.#checkOpen = checkOpen
     this.#writeBatch = writeBatch
@@ -48,6 +56,7 @@ export class LmdbStaging implements Staging {
 
   async flush(options?: CallOptions): Promise<void> {
     this.#enter(options)
+    await this.#lease.written
     while (this.#queue.length > 0 || this.#writing !== undefined) await this.#oneWritten(options)
   }
 
@@ -55,6 +64,7 @@ export class LmdbStaging implements Staging {
     this.#ended = true
     this.#drop()
     await this.#writing
+    await this.#lease.release()
   }
 
   /** Waits for the transaction under way, or for one that begins now. */
@@ -72,9 +82,13 @@ export class LmdbStaging implements Staging {
     })
   }
 
-  /** Never rejects: whoever calls next is told. */
+  /**
+   * Never rejects: whoever calls next is told. Nothing is written before the lease is: a sweep that
+   * began in between would see neither the lease nor the need to leave the blocks.
+   */
   async #write(batch: readonly NewBlock[]): Promise<void> {
     try {
+      await this.#lease.written
       await this.#writeBatch(batch)
     } catch (error) {
       this.#failed = toCairnError(error)

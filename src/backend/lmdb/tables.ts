@@ -4,10 +4,15 @@
  * | table   | key                         | value                                       |
  * | ------- | --------------------------- | ------------------------------------------- |
  * | meta    | `format`; `blocks`          | FORMAT; the number that the next block gets |
+ * |         | `sweeps`; `sweep`           | how many have begun; the one under way: its |
+ * |         |                             | cut, and the id of its owner's lease        |
  * | blocks  | a number, in order of write | a block's bytes                             |
  * | digests | sha2-256 of a block         | its number                                  |
  * | commits | dataset, 0, number          | a commit's bytes                            |
  * | heads   | dataset                     | newest and oldest number                    |
+ * | leases  | a random id                 | who is at work, as JSON                     |
+ * | touched | a block's number            | nothing; what the sweep under way may not   |
+ * |         |                             | free though it has no mark                  |
  *
  * Blocks lie under sequential numbers because random keys of 32 bytes make the file three times as
  * large and writing four times as slow; only the small digest table is in random order.
@@ -17,9 +22,9 @@ import type { Database, RootDatabase, RootDatabaseOptionsWithPath } from 'lmdb'
 import { CairnError } from '../../errors.ts'
 import { numberBytes, readNumber } from './keys.ts'
 
-export const FORMAT = 1
+export const FORMAT = 2
 const FORMAT_KEY = Buffer.from('format')
-const TABLE_NAMES = ['meta', 'blocks', 'digests', 'commits', 'heads'] as const
+const TABLE_NAMES = ['meta', 'blocks', 'digests', 'commits', 'touched'] as const
 
 export type Table<K extends string | Uint8Array = Uint8Array> = Database<Uint8Array, K>
 
@@ -30,6 +35,8 @@ export interface Tables {
   readonly digests: Table
   readonly commits: Table
   readonly heads: Table<string>
+  readonly leases: Table<string>
+  readonly touched: Table
 }
 
 export function openLmdbFiles(dir: string): RootDatabase<Uint8Array, string> {
@@ -69,6 +76,8 @@ export async function openTables(
     digests: openTable(env, 'digests'),
     commits: openTable(env, 'commits'),
     heads: env.openDB<Uint8Array, string>({ name: 'heads', encoding: 'binary' }),
+    leases: env.openDB<Uint8Array, string>({ name: 'leases', encoding: 'binary' }),
+    touched: openTable(env, 'touched'),
   }
 }
 
@@ -118,4 +127,16 @@ export function readCopy<K extends string | Uint8Array>(
   const shared = table.getBinaryFast(key)
   if (shared === undefined) return undefined
   return new Uint8Array(shared.buffer, shared.byteOffset, shared.length).slice()
+}
+
+export interface TableStats {
+  readonly pageSize: number
+  readonly treeBranchPageCount: number
+  readonly treeLeafPageCount: number
+  readonly overflowPages: number
+  readonly entryCount: number
+}
+
+export function statsOf(table: Pick<Table, 'getStats'>): TableStats {
+  return table.getStats() as TableStats
 }
