@@ -2,6 +2,7 @@ import { afterAll, beforeAll } from 'vitest'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { backendConformance } from '../conformance/backend.ts'
+import { corruptOnNode } from '../helpers/kubo-damage.ts'
 import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
 
 let node: KuboNode
@@ -32,8 +33,9 @@ backendConformance(
         await closeAll()
         return open()
       },
+      corrupt: (cid) => corruptOnNode(node.url, cid),
       dispose: closeAll,
     }
   },
-  { rounds: 20 },
+  { rounds: 20, frees: 'holds' },
 )

@@ -20,7 +20,7 @@ export interface DamagedBackend extends Backend {
   /** From now on the store gives other bytes for this block. */
   flip(cid: CidBytes | undefined, place?: number): void
   /** From now on the store is sound again. */
-  heal(): void
+  mend(): void
 }
 
 export function damagedBackend(inner: Backend): DamagedBackend {
@@ -31,6 +31,13 @@ export function damagedBackend(inner: Backend): DamagedBackend {
     return cidKey(cid)
   }
   const wrapped = wrapBackend(inner, {
+    heal: async (blocks, options) => {
+      await inner.heal(blocks, options)
+      for (const { cid } of blocks) {
+        lost.delete(cidKey(cid))
+        changed.delete(cidKey(cid))
+      }
+    },
     getBlocks: async (cids, options) => {
       const blocks = await inner.getBlocks(cids, options)
       return blocks.map((bytes, i) => {
@@ -48,7 +55,7 @@ export function damagedBackend(inner: Backend): DamagedBackend {
     ...wrapped,
     lose: (cid) => void lost.add(named(cid)),
     flip: (cid, place) => void changed.set(named(cid), place),
-    heal: () => {
+    mend: () => {
       lost.clear()
       changed.clear()
     },

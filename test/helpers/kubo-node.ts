@@ -117,7 +117,12 @@ function privateConfig(config: Config, { sync = false, authorizations }: KuboNod
     AutoConf: { Enabled: false },
     AutoTLS: { Enabled: false },
     Bootstrap: [],
-    Datastore: { ...datastore, Spec: { ...datastore.Spec, mounts } },
+    // A node writes over a damaged block only once it has forgotten that it has it: here soon.
+    Datastore: {
+      ...datastore,
+      BlockKeyCacheSize: 2048,
+      Spec: { ...datastore.Spec, mounts },
+    },
     Discovery: { MDNS: { Enabled: false } },
     DNS: { Resolvers: {} },
     Ipns: { DelegatedPublishers: [] },

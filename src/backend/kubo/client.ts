@@ -22,10 +22,17 @@ interface ReadOptions extends CallOptions {
   readonly retryMs?: number
 }
 
+interface StreamOptions extends CallOptions {
+  /** The longest silence; `readMs` unless given. */
+  readonly idleMs?: number
+}
+
 export interface KuboClient {
   readonly address: string
   readonly deadlines: Deadlines
   read(command: string, query: Query, options?: ReadOptions): Promise<Buffer>
+  /** What `read` answers, as it comes. Tried again only until its first byte. */
+  stream(command: string, query: Query, options?: StreamOptions): AsyncGenerator<Buffer>
   write(
     command: string,
     query: Query,
@@ -42,18 +49,49 @@ const LONGEST_PAUSE_MS = 1_000
 export function createClient(rpc: Rpc, deadlines: Deadlines): KuboClient {
   let closed = false
 
+  /** Whether to try again after `error`; pauses before it says yes. */
+  const tryingAgain = (retryMs: number, signal?: AbortSignal) => {
+    const giveUpAt = performance.now() + retryMs
+    let pause = FIRST_PAUSE_MS
+    return async (error: unknown): Promise<boolean> => {
+      const mayReturn = isCairnError(error, 'backend_unavailable') && !closed
+      if (!mayReturn || performance.now() + pause > giveUpAt) return false
+      await sleep(pause)
+      throwIfAborted(signal)
+      pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+      return true
+    }
+  }
+
   const read = async (command: string, query: Query, options?: ReadOptions): Promise<Buffer> => {
     const call = { query, deadlineMs: deadlines.readMs, signal: options?.signal }
-    const giveUpAt = performance.now() + (options?.retryMs ?? deadlines.retryMs)
-    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const again = tryingAgain(options?.retryMs ?? deadlines.retryMs, options?.signal)
+    for (;;) {
       try {
         return await rpc.call(command, call)
       } catch (error) {
-        const mayReturn = isCairnError(error, 'backend_unavailable') && !closed
-        if (!mayReturn || performance.now() + pause > giveUpAt) throw error
+        if (!(await again(error))) throw error
       }
-      await sleep(pause)
-      throwIfAborted(options?.signal)
+    }
+  }
+
+  async function* stream(
+    command: string,
+    query: Query,
+    options?: StreamOptions,
+  ): AsyncGenerator<Buffer> {
+    const call = { query, idleMs: options?.idleMs ?? deadlines.readMs, signal: options?.signal }
+    const again = tryingAgain(deadlines.retryMs, options?.signal)
+    for (let begun = false; ;) {
+      try {
+        for await (const chunk of rpc.stream(command, call)) {
+          begun = true
+          yield chunk
+        }
+        return
+      } catch (error) {
+        if (begun || !(await again(error))) throw error
+      }
     }
   }
 
@@ -61,6 +99,7 @@ export function createClient(rpc: Rpc, deadlines: Deadlines): KuboClient {
     address: rpc.address,
     deadlines,
     read,
+    stream,
     write: (command, query, files, options) =>
       rpc.call(command, {
         query,

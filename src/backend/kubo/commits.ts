@@ -11,9 +11,10 @@
  */
 import { CairnError } from '../../errors.ts'
 import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
-import type { CallOptions, CommitOutcome, CommitRequest } from '../../store/backend.ts'
+import type { CallOptions, CommitOutcome, CommitRequest, Staging } from '../../store/backend.ts'
 import type { History } from './history.ts'
 import type { Importer, LetGo } from './import.ts'
+import { SOUND_MS } from './leases.ts'
 import type { Mfs } from './mfs.ts'
 import { commitPath, COMMITS_A_DIRECTORY, directoryOf, directoryPath } from './paths.ts'
 import { commitUnknown, placeCommit } from './place.ts'
@@ -24,13 +25,19 @@ export interface Committer {
   commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
 }
 
-export function createCommitter(
-  mfs: Mfs,
-  history: History,
-  importer: Importer,
-  tidy: Tidy,
-  retryMs: number,
-): Committer {
+export interface CommitTools {
+  readonly mfs: Mfs
+  readonly history: History
+  readonly importer: Importer
+  readonly tidy: Tidy
+  readonly retryMs: number
+  readonly now: () => number
+  /** Whether a staging of this backend still holds what it put. */
+  readonly isSound: (staging: Staging) => boolean
+}
+
+export function createCommitter(tools: CommitTools): Committer {
+  const { mfs, history, importer, tidy, retryMs, now, isSound } = tools
   /** What is known before anything is written; `undefined` when the number looks free. */
   const settledBefore = async (
     { dataset, number, bytes }: CommitRequest,
@@ -110,9 +117,13 @@ export function createCommitter(
       })
       return proved(request, path, options)
     }
+    if (request.staging !== undefined && !isSound(request.staging)) throw leaseLost(dataset, number)
     const own = { cid: rawCidOf(bytes), bytes }
     const spec = { dataset, purpose: number, blocks: [...content, own, ...blocks] }
     const intent = await importer.put(spec, needed, options)
+    if (request.staging !== undefined && !isSound(request.staging)) throw leaseLost(dataset, number)
+    // A sweep takes an intent for dead after an hour; what is sent now must have ended by then.
+    if (intent !== undefined && now() - intent.at > SOUND_MS) throw tooLate(dataset, number)
     const outcome = await place(request, path, own, options)
     if (outcome === 'committed' && intent !== undefined) tidy.later({ pins: [], intents: [intent] })
     return outcome
@@ -145,6 +156,22 @@ function otherBase(dataset: string, number: number): CairnError {
       dataset,
       number,
     },
+  )
+}
+
+function leaseLost(dataset: string, number: number): CairnError {
+  return new CairnError(
+    'conflict',
+    `Commit ${number} of ${dataset} names blocks that may be gone: their lease was not renewed in time.`,
+    { hint: 'Was this process asleep, or the node away, for half an hour? Make it again.' },
+  )
+}
+
+function tooLate(dataset: string, number: number): CairnError {
+  return new CairnError(
+    'backend_timeout',
+    `Commit ${number} of ${dataset} took too long to get its blocks onto the node.`,
+    { hint: 'Was this process asleep, or the node busy, for half an hour? Make it again.' },
   )
 }
 

@@ -5,7 +5,7 @@
 import { CairnError } from '../../errors.ts'
 import type { Block, CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
-import { carChunks } from './car.ts'
+import { carChunks } from '../../car/encode.ts'
 import type { KuboClient } from './client.ts'
 import { pinFailure } from './pins.ts'
 import { means } from './refusals.ts'

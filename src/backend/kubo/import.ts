@@ -2,7 +2,8 @@
  * Puts blocks on the node and holds them.
  *
  * Order: the intent, then one `dag import` of all blocks with the deep ones as its roots, then direct
- * pins of the others. The intent is a request of its own, before: a collection that waits for an import
+ * pins of the others. The intent names all that is wanted, also what is pinned; where something is,
+ * a sweep may be about to drop that pin, so after the intent it is looked at again (`sweep.ts`). The intent is a request of its own, before: a collection that waits for an import
  * to end makes every change of MFS wait, so an import that itself waited for its intent would wait for
  * ever.
  *
@@ -16,13 +17,24 @@ import type { CallOptions, HeldBlock } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
 import { holdersOf } from './holder.ts'
-import type { IntentWriter } from './intents.ts'
+import type { Condemned } from './condemned.ts'
+import type { Intent, Intents } from './intents.ts'
+import { SOUND_MS } from './leases.ts'
 import { pinDirectly, withoutPin } from './pins.ts'
 import { means } from './refusals.ts'
 import type { Tidy } from './tidy.ts'
 
-/** What of a request has no pin yet, and so gets one. */
+/** What is wanted of the blocks of a request. */
+interface Wanted {
+  readonly deep: readonly CidBytes[]
+  readonly alone: readonly CidBytes[]
+}
+
+/** What of it has no pin yet, and so gets one. */
 interface PinsNeeded {
+  readonly wanted: Wanted
+  /** When it was looked. */
+  readonly at: number
   readonly roots: readonly CidBytes[]
   readonly direct: readonly CidBytes[]
 }
@@ -33,30 +45,33 @@ interface ImportSpec {
   readonly purpose: number | string
   /** In an order in which what links to a block comes after it. */
   readonly blocks: readonly Block[]
+  /** The name of its staging's lease. */
+  readonly staging?: string
 }
 
 export type LetGo = () => void
 
 export interface Importer {
   pinsNeeded(held: readonly HeldBlock[], options?: CallOptions): Promise<PinsNeeded>
-  /** Answers the path of the intent, `undefined` when nothing was to be pinned. */
-  put(spec: ImportSpec, needed: PinsNeeded, options?: CallOptions): Promise<string | undefined>
+  /** Answers the intent, `undefined` when nothing was to be held. */
+  put(spec: ImportSpec, needed: PinsNeeded, options?: CallOptions): Promise<Intent | undefined>
   /** Puts `blocks` there, and holds each by itself until the answer is called. */
   putForNow(spec: ImportSpec, options?: CallOptions): Promise<LetGo>
 }
 
 export function createImporter(
   client: KuboClient,
-  writeIntent: IntentWriter,
+  intents: Intents,
+  condemned: Condemned,
   tidy: Tidy,
+  now: () => number,
 ): Importer {
-  const putForNow: Importer['putForNow'] = async ({ dataset, purpose, blocks }, options) => {
+  const putForNow: Importer['putForNow'] = async ({ blocks, ...what }, options) => {
     const holders = holdersOf(blocks.map(({ cid }) => cid))
     const pins = holders.map(({ cid }) => cid)
-    const intents =
-      pins.length === 0 ? [] : [await writeIntent({ dataset, purpose, pins }, options)]
+    const written = pins.length === 0 ? [] : [await intents.write({ ...what, pins }, options)]
     await importBlocks(client, pins, [...blocks, ...holders], options)
-    return () => tidy.later({ pins, intents })
+    return () => tidy.later({ pins, intents: written })
   }
 
   /** A collection between the import and the pins took the blocks: they are sent again. */
@@ -74,35 +89,61 @@ export function createImporter(
     }
   }
 
+  const pinsNeeded = async (wanted: Wanted, options?: CallOptions): Promise<PinsNeeded> => {
+    const at = now()
+    const [roots, direct] = await Promise.all([
+      withoutPin(client, wanted.deep, ['recursive'], options),
+      withoutPin(client, wanted.alone, ['recursive', 'direct'], options),
+    ])
+    return { wanted, at, roots, direct }
+  }
+
+  /** Once more after the intent, where pins are relied on. What is new needs no second look. */
+  const lookAgain = async (before: PinsNeeded, options?: CallOptions): Promise<PinsNeeded> => {
+    const { wanted } = before
+    const [roots, direct] = now() - before.at > SOUND_MS ? [[], []] : [before.roots, before.direct]
+    const lacking = new Set([...roots, ...direct].map(cidKey))
+    const pinned = (cids: readonly CidBytes[]): CidBytes[] =>
+      cids.filter((cid) => !lacking.has(cidKey(cid)))
+    const relied = { deep: pinned(wanted.deep), alone: pinned(wanted.alone) }
+    const cids = [...relied.deep, ...relied.alone]
+    if (cids.length === 0) return before
+    await condemned.passed(cids, options)
+    const again = await pinsNeeded(relied, options)
+    return {
+      ...again,
+      wanted,
+      roots: [...roots, ...again.roots],
+      direct: [...direct, ...again.direct],
+    }
+  }
+
   return {
     putForNow,
-    async pinsNeeded(held, options) {
-      const deep = distinct(held.filter(({ hold }) => hold === 'deep'))
-      const known = new Set(deep.map(cidKey))
-      const alone = distinct(held.filter(({ hold }) => hold === 'self')).filter(
-        (cid) => !known.has(cidKey(cid)) && cidParts(cid).hash !== 'identity',
-      )
-      const [roots, direct] = await Promise.all([
-        withoutPin(client, deep, ['recursive'], options),
-        withoutPin(client, alone, ['recursive', 'direct'], options),
-      ])
-      return { roots, direct }
-    },
-    async put(spec, { roots, direct }, options) {
-      const { dataset, purpose, blocks } = spec
-      const pins = [...roots, ...direct]
-      const intent =
-        pins.length === 0 ? undefined : await writeIntent({ dataset, purpose, pins }, options)
+    pinsNeeded: (held, options) => pinsNeeded(wantedOf(held), options),
+    async put({ blocks, ...what }, before, options) {
+      const pins = [...before.wanted.deep, ...before.wanted.alone]
+      const intent = pins.length === 0 ? undefined : await intents.write({ ...what, pins }, options)
+      const { roots, direct } = await lookAgain(before, options)
       await importBlocks(client, roots, blocks, options)
       try {
         await pinDirectly(client, direct, options)
       } catch (error) {
         if (!means(error, 'blockMissing')) throw error
-        await pinAgain(spec, direct, options)
+        await pinAgain({ blocks, ...what }, direct, options)
       }
       return intent
     },
   }
+}
+
+function wantedOf(held: readonly HeldBlock[]): Wanted {
+  const deep = distinct(held.filter(({ hold }) => hold === 'deep'))
+  const known = new Set(deep.map(cidKey))
+  const alone = distinct(held.filter(({ hold }) => hold === 'self')).filter(
+    (cid) => !known.has(cidKey(cid)) && cidParts(cid).hash !== 'identity',
+  )
+  return { deep, alone }
 }
 
 function distinct(blocks: readonly Block[]): CidBytes[] {

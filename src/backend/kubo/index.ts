@@ -1,20 +1,27 @@
 /** The backend on a Kubo node, over its RPC. DESIGN.md says what lies where and why. */
 import { setMaxListeners } from 'node:events'
 import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
-import type { Backend, CallOptions } from '../../store/backend.ts'
+import type { Backend, CallOptions, Staging, Sweep } from '../../store/backend.ts'
 import { nodeAddress } from './address.ts'
 import { getBlocks, hasBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
 import { createCommitter } from './commits.ts'
+import { collectGarbage } from './compact.ts'
+import { createCondemned } from './condemned.ts'
+import { forgetCommits } from './forget.ts'
+import { healBlocks } from './heal.ts'
 import { createHistory } from './history.ts'
 import { createImporter } from './import.ts'
-import { createIntentWriter } from './intents.ts'
+import { createIntents } from './intents.ts'
+import { createLeaseFolder, leaseNotes, type KuboLease, type LeaseFolder } from './leases.ts'
 import { createMfs } from './mfs.ts'
 import { createMirror } from './mirror.ts'
-import { datasetPath, indexPointerPath } from './paths.ts'
+import { datasetPath, indexPointerPath, LEASES, STAGINGS, SWEEPS } from './paths.ts'
+import { readDag } from './read-dag.ts'
 import { createRpc } from './rpc.ts'
 import { createStaging } from './staging.ts'
 import { readStatus } from './status.ts'
+import { beginSweep } from './sweep.ts'
 import { createTidy } from './tidy.ts'
 
 export interface KuboOptions {
@@ -64,15 +71,29 @@ function createBackend(
 ): Backend {
   const mfs = createMfs(client)
   const history = createHistory(mfs)
-  const tidy = createTidy(client, mfs, onBackgroundError)
-  const importer = createImporter(client, createIntentWriter(mfs, now), tidy)
+  const folder = (path: string): LeaseFolder => createLeaseFolder(mfs, path, now, onBackgroundError)
+  const [leases, stagings, sweeps] = [folder(LEASES), folder(STAGINGS), folder(SWEEPS)]
+  const intents = createIntents(mfs, stagings, now, onBackgroundError)
+  const condemned = createCondemned(mfs, sweeps, client.deadlines.writeMs)
+  const tidy = createTidy({ client, mfs, intents, sweeps, onError: onBackgroundError })
+  const importer = createImporter(client, intents, condemned, tidy, now)
   const mirror = createMirror(mfs, history, pointerPath, onBackgroundError)
-  const committer = createCommitter(mfs, history, importer, tidy, client.deadlines.retryMs)
+  const leaseOf = new WeakMap<Staging, KuboLease>()
+  const committer = createCommitter({
+    mfs,
+    history,
+    importer,
+    tidy,
+    now,
+    retryMs: client.deadlines.retryMs,
+    isSound: (staging) => leaseOf.get(staging)?.sound() ?? true,
+  })
   const changes = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
 
-  const read = async <T>(work: () => Promise<T>): Promise<T> => {
+  const read = async <T>(work: () => Promise<T>, options?: CallOptions): Promise<T> => {
     if (closing !== undefined) throw closedError()
+    throwIfAborted(options?.signal)
     try {
       return await work()
     } catch (error) {
@@ -82,15 +103,33 @@ function createBackend(
     }
   }
   /** What `close` waits for: to cut it short would leave a commit unknown. */
-  const change = <T>(work: () => Promise<T>): Promise<T> => {
-    const running = read(work)
+  const change = <T>(work: () => Promise<T>, options?: CallOptions): Promise<T> => {
+    const running = read(work, options)
     changes.add(running)
     const done = (): void => void changes.delete(running)
     running.then(done, done)
     return running
   }
+  /** Closing has done it. */
+  const unlessClosed = (work: () => Promise<void>): Promise<void> =>
+    closing === undefined ? change(work) : Promise.resolve()
+  async function* readDagOpen(...args: Parameters<NonNullable<Backend['readDag']>>) {
+    const [root, options] = args
+    const batches = readDag(client, root, own(options))
+    try {
+      for (;;) {
+        const batch = await read(() => batches.next())
+        if (batch.done === true) return
+        yield batch.value
+      }
+    } finally {
+      await batches.return(undefined)
+    }
+  }
   const close = async (): Promise<void> => {
     await Promise.allSettled(changes)
+    stagings.stop()
+    for (const own of [leases, sweeps]) await own.releaseAll().catch(onBackgroundError)
     await Promise.all([mirror.settled(), tidy.settled()])
     client.close()
   }
@@ -100,17 +139,22 @@ function createBackend(
     location: `kubo:${client.address}`,
     getBlocks: (cids, options) => read(() => getBlocks(client, cids, own(options))),
     hasBlocks: (cids, options) => read(() => hasBlocks(client, cids, own(options))),
+    heal: (blocks, options) => change(() => healBlocks(client, blocks, own(options))),
     stage: (dataset, label, options) =>
       read(async () => {
         throwIfAborted(options?.signal)
         datasetPath(dataset)
-        const staging = createStaging(importer, tidy, dataset, label)
-        return {
+        const lease = stagings.takeLate(`${dataset}: ${label}`)
+        const staging = createStaging({ importer, tidy, lease }, dataset, label)
+        const guarded: Staging = {
           put: (blocks, call) => change(() => staging.put(blocks, own(call))),
           flush: (call) => change(() => staging.flush(own(call))),
           end: (outcome) => staging.end(outcome),
         }
+        leaseOf.set(guarded, lease)
+        return guarded
       }),
+    readDag: (root, options) => readDagOpen(root, options),
     newest: (dataset, than, options) => read(() => history.newest(dataset, than, options)),
     getCommit: (dataset, number, options) => read(() => history.commit(dataset, number, options)),
     oldest: (dataset, options) => read(() => history.oldest(dataset, options)),
@@ -121,6 +165,33 @@ function createBackend(
         if (outcome === 'committed') mirror.poke(request.dataset)
         return outcome
       }),
+    forget: (dataset, below, options) =>
+      change(() => forgetCommits(mfs, history, dataset, below, own(options)), options),
+    lease: (note, options) =>
+      change(async () => {
+        const lease = await leases.take(note, own(options))
+        return { release: () => unlessClosed(() => lease.release()) }
+      }, options),
+    leases: (options) => read(() => leaseNotes(leases, onBackgroundError, own(options))),
+    // A commit here relies on nothing but what it names in its intent and what a kept commit holds:
+    // the node walks all that the commit's blocks link to when it pins them, and fails where it cannot.
+    sweeps: (options) => read(() => Promise.resolve(0), options),
+    sweep: (options) =>
+      change(async () => {
+        // Intents of what was committed here just now would keep what it replaced.
+        await tidy.settled()
+        const tools = { client, mfs, sweeps, leases, intents, condemned, now }
+        const sweep = await beginSweep(tools, { ...options, ...own(options) })
+        const guarded: Sweep = {
+          frees: sweep.frees,
+          mark: (held) => sweep.mark(held),
+          offer: (held) => sweep.offer(held),
+          free: (call) => change(() => sweep.free({ ...call, ...own(call) })),
+          end: () => unlessClosed(() => sweep.end()),
+        }
+        return guarded
+      }, options),
+    compact: (options) => change(() => collectGarbage(client, own(options)), options),
     status: (options) => read(() => readStatus(client, version, options)),
     close: () => (closing ??= close()),
   }

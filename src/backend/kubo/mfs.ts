@@ -21,7 +21,9 @@ export interface Mfs {
   link(cid: string, path: string, options?: CallOptions): Promise<void>
   /** Replaces the file. Makes the directories. */
   write(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
-  /** No error when a path is missing. */
+  /** Replaces a file that is there. */
+  rewrite(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
+  /** No error when a path is missing; directories with all in them. */
   remove(paths: readonly string[]): Promise<void>
   /** Makes durable what is at `path`, whoever put it there. */
   flush(path: string, options?: CallOptions): Promise<void>
@@ -68,6 +70,10 @@ export function createMfs(client: KuboClient): Mfs {
         options,
         [{ name: 'file', chunks: [bytes] }],
       ),
+    rewrite: (path, bytes, options) =>
+      change('files/write', { arg: path, truncate: true, 'cid-version': 1 }, options, [
+        { name: 'file', chunks: [bytes] },
+      ]),
     remove: (paths) => change('files/rm', { arg: paths, force: true }),
     flush: (path, options) => change('files/flush', { arg: path }, options),
   }

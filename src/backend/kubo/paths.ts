@@ -7,6 +7,10 @@
 import { CairnError } from '../../errors.ts'
 
 export const INTENTS = '/cairn/intents'
+export const LEASES = '/cairn/leases'
+export const STAGINGS = '/cairn/stagings'
+export const SWEEPS = '/cairn/sweeps'
+export const CONDEMNED = '/cairn/condemned'
 export const DATASETS = '/cairn/datasets'
 export const COMMITS_A_DIRECTORY = 256
 

@@ -24,6 +24,7 @@ export class KuboRefusal extends CairnError {
 
 export type Meaning =
   | 'blockMissing'
+  | 'blockWrong'
   | 'pathMissing'
   | 'directoryMissing'
   | 'nameTaken'
@@ -35,6 +36,8 @@ export type Meaning =
 const MEANINGS: Readonly<Record<Meaning, RegExp>> = {
   /** A block is not on the node (a call that said `offline`). */
   blockMissing: /block was not found locally|ipld: could not find|blockstore: block not found/i,
+  /** The node hashes what it reads (`Datastore.HashOnRead`), and found other bytes. */
+  blockWrong: /block in storage has different hash than requested/,
   /** A path of MFS is not there. */
   pathMissing: /file does not exist$/,
   /** `files cp` put nothing, because the directory is not there. */
@@ -44,7 +47,7 @@ const MEANINGS: Readonly<Record<Meaning, RegExp>> = {
   /** A block of an import does not decode, or is too large. */
   badBlock: /^import failed at block /,
   notPinned: /is not pinned$|not pinned or pinned indirectly$/,
-  pinnedRecursively: /already pinned recursively$/,
+  pinnedRecursively: /(already|is) pinned recursively$/,
 }
 
 export function means(error: unknown, meaning: Meaning): error is KuboRefusal {

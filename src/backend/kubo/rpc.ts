@@ -4,15 +4,18 @@
  * Of our own, because fetch shows no trailers (Kubo reports what goes wrong in the middle of an answer
  * in the trailer `X-Stream-Error` and then ends the body as if it were whole), cuts requests off after
  * 300 seconds, and because kubo-rpc-client ignores its own `timeout`. Every call here has a deadline
- * for the whole of it, so a socket that says nothing cannot hold a caller.
+ * for the whole of it, and a stream one for each silence, so a socket that says nothing cannot hold a
+ * caller.
  *
  * Kubo answers 500 for whatever it refuses: `KuboRefusal.message` is all there is to tell refusals
  * apart by, and only `refusals.ts` may do so.
  */
+import { once } from 'node:events'
 import http from 'node:http'
 import https from 'node:https'
 import { CairnError, throwIfAborted } from '../../errors.ts'
-import { multipart, type FilePart } from './multipart.ts'
+import { multipart, type FilePart, type MultipartBody } from './multipart.ts'
+import { piecesOf } from './pieces.ts'
 import { KuboRefusal, refusalOf } from './refusals.ts'
 
 type QueryValue = string | number | boolean | readonly string[]
@@ -25,11 +28,23 @@ interface RpcCall {
   readonly signal?: AbortSignal | undefined
 }
 
+interface RpcStream {
+  readonly query?: Query
+  /** How long the node may say nothing while it is being listened to. */
+  readonly idleMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
 export interface Rpc {
   /** The node's address as people may see it: without user, password or token. */
   readonly address: string
   /** The whole answer. Rejects with a CairnError, or with a KuboRefusal when the node said no. */
   call(command: string, call: RpcCall): Promise<Buffer>
+  /**
+   * The answer as it comes, no faster than it is taken. Throws as `call` rejects, also at the end of
+   * what was an answer until then. Whoever stops taking ends the request.
+   */
+  stream(command: string, call: RpcStream): AsyncGenerator<Buffer, void, undefined>
   close(): void
 }
 
@@ -43,21 +58,26 @@ export function createRpc(url: URL, authorization: string | undefined): Rpc {
   const base = new URL(url.pathname.replace(/\/*$/, '/api/v0/'), url.origin)
   const address = `${url.origin}${url.pathname}`.replace(/\/+$/, '')
 
+  const begin = (command: string, query: Query = {}, body?: MultipartBody): http.ClientRequest => {
+    const target = new URL(command, base)
+    target.search = queryText(query)
+    return (tls ? https : http).request(target, {
+      method: 'POST',
+      agent,
+      headers: {
+        ...(authorization === undefined ? {} : { authorization }),
+        ...(body === undefined ? {} : { 'content-type': body.contentType }),
+        'content-length': body?.length ?? 0,
+      },
+    })
+  }
+  const nameOf = (command: string): string => `${command} of the Kubo node at ${address}`
+
   const call = (command: string, spec: RpcCall): Promise<Buffer> =>
     new Promise((resolve, reject) => {
       throwIfAborted(spec.signal)
       const body = spec.files === undefined ? undefined : multipart(spec.files)
-      const target = new URL(command, base)
-      target.search = queryText(spec.query ?? {})
-      const request = (tls ? https : http).request(target, {
-        method: 'POST',
-        agent,
-        headers: {
-          ...(authorization === undefined ? {} : { authorization }),
-          ...(body === undefined ? {} : { 'content-type': body.contentType }),
-          'content-length': body?.length ?? 0,
-        },
-      })
+      const request = begin(command, spec.query, body)
       const settle = (finish: () => void): void => {
         clearTimeout(timer)
         spec.signal?.removeEventListener('abort', onAbort)
@@ -67,7 +87,7 @@ export function createRpc(url: URL, authorization: string | undefined): Rpc {
         settle(() => reject(error))
         request.destroy()
       }
-      const where = `${command} of the Kubo node at ${address}`
+      const where = nameOf(command)
       const onAbort = (): void => fail(abortedInFlight(spec.signal))
       const timer = setTimeout(() => fail(timedOut(where, spec.deadlineMs)), spec.deadlineMs)
       spec.signal?.addEventListener('abort', onAbort, { once: true })
@@ -79,7 +99,46 @@ export function createRpc(url: URL, authorization: string | undefined): Rpc {
       request.end()
     })
 
-  return { address, call, close: () => agent.destroy() }
+  async function* stream(command: string, spec: RpcStream): ReturnType<Rpc['stream']> {
+    throwIfAborted(spec.signal)
+    const where = nameOf(command)
+    const request = begin(command, spec.query)
+    let cutBy: CairnError | undefined
+    const cut = (error: CairnError): void => {
+      cutBy ??= error
+      request.destroy()
+    }
+    const onAbort = (): void => cut(abortedInFlight(spec.signal))
+    const listening = async <T>(answer: Promise<T>): Promise<T> => {
+      const timer = setTimeout(() => cut(timedOut(where, spec.idleMs)), spec.idleMs)
+      return answer.finally(() => clearTimeout(timer))
+    }
+    spec.signal?.addEventListener('abort', onAbort, { once: true })
+    // Errors after the response has begun come from its body; an event without a listener would throw.
+    request.on('error', () => {})
+    try {
+      request.end()
+      const [response] = await listening(
+        once(request, 'response') as Promise<[http.IncomingMessage]>,
+      )
+      if (response.statusCode !== 200) await listening(collect(response, where))
+      const body = piecesOf(response)
+      for (;;) {
+        // The time is the node's: it does not run while the taker is busy with a piece.
+        const piece = await listening(body.next())
+        if (piece === undefined) break
+        yield piece
+      }
+      throwIfLate(response, where)
+    } catch (cause) {
+      throw cutBy ?? (cause instanceof CairnError ? cause : unreachable(where, cause))
+    } finally {
+      spec.signal?.removeEventListener('abort', onAbort)
+      request.destroy()
+    }
+  }
+
+  return { address, call, stream, close: () => agent.destroy() }
 }
 
 async function collect(response: http.IncomingMessage, where: string): Promise<Buffer> {
@@ -98,9 +157,14 @@ async function collect(response: http.IncomingMessage, where: string): Promise<B
   }
   const answer = Buffer.concat(chunks, size)
   if (response.statusCode !== 200) throw refusalOf(response.statusCode ?? 0, answer, where)
+  throwIfLate(response, where)
+  return answer
+}
+
+/** What went wrong after the first byte. */
+function throwIfLate(response: http.IncomingMessage, where: string): void {
   const late = response.trailers['x-stream-error']
   if (late !== undefined) throw new KuboRefusal(late, where)
-  return answer
 }
 
 function queryText(query: Query): string {

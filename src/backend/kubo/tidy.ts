@@ -1,17 +1,24 @@
 /**
  * What is done in the background once it is no longer needed: pins of holders are dropped, and then
  * intents removed, many in one request.
+ *
+ * While a sweep is under way that may have read the commits before the newest ones, only the intents of
+ * these keep it from what they rely on. So they are kept until it has ended, many as one file.
  */
 import { printCid, type CidBytes } from '../../model/cid.ts'
 import type { KuboClient } from './client.ts'
+import type { Intent, Intents } from './intents.ts'
+import type { LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
 import { means } from './refusals.ts'
 
 interface Leftovers {
   /** Recursive pins that nobody else can rely on. */
   readonly pins: readonly CidBytes[]
-  /** Paths; they go after the pins, of which they tell. */
-  readonly intents: readonly string[]
+  /** They go after the pins, of which they tell. */
+  readonly intents: readonly Intent[]
+  /** The file of the lease by which the intents lived; it goes last. */
+  readonly lease?: string
 }
 
 export interface Tidy {
@@ -20,13 +27,27 @@ export interface Tidy {
   settled(): Promise<void>
 }
 
+export interface TidyTools {
+  readonly client: KuboClient
+  readonly mfs: Mfs
+  readonly intents: Intents
+  readonly sweeps: LeaseFolder
+  readonly onError: (error: unknown) => void
+}
+
 const GATHER_MS = 200
 const AT_ONCE = 64
+const PINS_A_FILE = 4_000
+/** How often it is looked whether a sweep has ended, for the sake of the files alone. */
+const SWEEP_POLL_MS = 60_000
 
-export function createTidy(client: KuboClient, mfs: Mfs, onError: (error: unknown) => void): Tidy {
+export function createTidy({ client, mfs, intents, sweeps, onError }: TidyTools): Tidy {
   let waiting: Leftovers[] = []
+  /** Paths that go when no sweep is under way. */
+  let kept: string[] = []
   let running: Promise<void> | undefined
   let hurry = (): void => {}
+  let poll: NodeJS.Timeout | undefined
 
   const unpin = async (cid: CidBytes): Promise<void> => {
     try {
@@ -35,26 +56,55 @@ export function createTidy(client: KuboClient, mfs: Mfs, onError: (error: unknow
       if (!means(error, 'notPinned')) throw error
     }
   }
-  const work = async (): Promise<void> => {
-    await new Promise<void>((resolve) => {
+  const pause = (): Promise<void> =>
+    new Promise((resolve) => {
       const timer = setTimeout(resolve, GATHER_MS)
       hurry = () => {
         clearTimeout(timer)
         resolve()
       }
     })
-    while (waiting.length > 0) {
+  const sweeping = async (): Promise<boolean> =>
+    (await sweeps.list()).some((file) => !sweeps.isVoid(file))
+
+  /** One file for many, there before those go. */
+  const writeUnion = async (pins: readonly CidBytes[]): Promise<void> => {
+    for (let at = 0; at < pins.length; at += PINS_A_FILE) {
+      const some = pins.slice(at, at + PINS_A_FILE)
+      const union = await intents.write({ purpose: 'commits during a prune', pins: some })
+      kept.push(union.path)
+    }
+  }
+  const removeFiles = async (some: readonly Leftovers[]): Promise<void> => {
+    const done = some.flatMap((one) => one.intents)
+    const leases = some.flatMap(({ lease }) => lease ?? [])
+    if (await sweeping()) await writeUnion(done.flatMap(({ pins }) => pins))
+    else leases.push(...kept.splice(0))
+    const paths = [...done.map(({ path }) => path), ...leases]
+    if (paths.length > 0) await mfs.remove(paths)
+  }
+  const work = async (): Promise<void> => {
+    await pause()
+    do {
       const some = waiting.slice(0, AT_ONCE)
       waiting = waiting.slice(some.length)
       try {
         for (const { pins } of some) for (const pin of pins) await unpin(pin)
-        const intents = some.flatMap((one) => one.intents)
-        if (intents.length > 0) await mfs.remove(intents)
+        await removeFiles(some)
       } catch (error) {
         onError(error)
       }
-    }
+    } while (waiting.length > 0)
     running = undefined
+    lookAgain()
+  }
+  const lookAgain = (): void => {
+    clearTimeout(poll)
+    if (kept.length === 0) return
+    poll = setTimeout(() => {
+      running ??= work()
+    }, SWEEP_POLL_MS)
+    poll.unref()
   }
 
   return {
@@ -65,6 +115,7 @@ export function createTidy(client: KuboClient, mfs: Mfs, onError: (error: unknow
     async settled() {
       hurry()
       await running
+      clearTimeout(poll)
     },
   }
 }

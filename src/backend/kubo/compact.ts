@@ -1,0 +1,26 @@
+/** Running the node's garbage collection. It names every block that it removes; only the end counts. */
+import type { CallOptions } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
+
+/** The node marks everything that is pinned before it says a word. */
+const SILENCE_MS = 6 * 60 * 60 * 1000
+
+interface Sizes {
+  readonly before: number | undefined
+  readonly after: number | undefined
+}
+
+export async function collectGarbage(client: KuboClient, options?: CallOptions): Promise<Sizes> {
+  const before = await repoSize(client, options)
+  const removed = client.stream('repo/gc', { quiet: true }, { ...options, idleMs: SILENCE_MS })
+  for await (const _names of removed);
+  return { before, after: await repoSize(client, options) }
+}
+
+async function repoSize(client: KuboClient, options?: CallOptions): Promise<number | undefined> {
+  const answer: unknown = JSON.parse(
+    (await client.read('repo/stat', { 'size-only': true }, options)).toString(),
+  )
+  const known = typeof answer === 'object' && answer !== null && 'RepoSize' in answer
+  return known && typeof answer.RepoSize === 'number' ? answer.RepoSize : undefined
+}
