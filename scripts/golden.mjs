@@ -19,8 +19,10 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const dist = pathToFileURL(`${resolve(args.dist ?? `${root}dist`)}/`)
 const load = (path) => import(new URL(path, dist).href)
 
+const { carChunks } = await load('car/encode.js')
 const { cborCidOf, rawCidOf, printCid, cidKey } = await load('model/cid.js')
 const { encodeChainBlock } = await load('model/chain-block.js')
+const { encodeChainList, encodeCheckpoint } = await load('model/checkpoint.js')
 const { encodeCommit } = await load('model/commit.js')
 const { printCursor } = await load('model/cursor.js')
 const { keyOf, idOfKey } = await load('model/entity-id.js')
@@ -38,6 +40,7 @@ const T0 = 1_700_000_000_000
 const DAY = 24 * 60 * 60 * 1000
 const hex = (bytes) => Buffer.from(bytes).toString('hex')
 const tipOf = (text) => rawCidOf(Buffer.from(text))
+const contentOf = (text) => ({ kind: 'content', cid: tipOf(text), bytes: Buffer.from(text) })
 
 // ---------------------------------------------------------------------------------------------
 // One of each record.
@@ -206,6 +209,7 @@ function makeRecords() {
     reason: 'init',
     dataset: 'main',
     identity,
+    origins: [],
     generation: { number: 1, tag: '00112233445566aa' },
     settings: { content: 'linked', chunkSize: 10_000, chainLimit: 10_000, deletedMs: 30 * DAY },
     snapshot: genesisBlock.cid,
@@ -220,6 +224,7 @@ function makeRecords() {
     nextOrdinal: 0,
     nextSeq: 1,
     floor: 0,
+    oldest: 0,
     kept: pageBlock.cid,
     keptCount: 1,
     totalCount: 0,
@@ -232,6 +237,7 @@ function makeRecords() {
     prev: firstCommit.cid,
     ts: T0 + 70_000,
     reason: 'append',
+    origins: ['bkrsxg5baon2g64tfnfzsaylsmu'],
     snapshot: snapshotBlock.cid,
     snapshotSeq: 1,
     snapshotTs: snapshot.ts,
@@ -243,11 +249,67 @@ function makeRecords() {
     next: 9001,
     nextOrdinal: 257,
     nextSeq: 2,
+    oldest: 1,
     kept: longer.cid,
     keptCount: 2,
     totalCount: 3,
     exclusive: { owner: 'w-5f1c', reason: 'a bulk load', until: T0 + 3_600_000 },
   })
+  // A snapshot without what has expired, and the state after one more append.
+  const keptLeaf = leafOf(samples.slice(0, 2), 'linked')
+  const later = { ...snapshot, root: cborCidOf(keptLeaf), entries: 2, live: 1 }
+  const laterBlock = encodeSnapshot(later)
+  const third = encodeChainBlock(
+    {
+      ...chain,
+      ordinal: 2,
+      first: 3,
+      prev: later.head,
+      ts: T0 + 65_000,
+      entries: [{ pi: '01JCAIRN0003', ver: 1, tip: tipOf('third'), ts: T0 + 65_000, exp: null }],
+    },
+    'linked',
+  )
+  const [list] = encodeChainList([cborCidOf(third)])
+  const { settings, generation } = commit
+  const alone = {
+    dataset: 'main',
+    identity,
+    origins: [],
+    generation,
+    settings,
+    content: 'index',
+    snapshot: laterBlock.cid,
+    since: null,
+    chain: null,
+    base: later.head,
+    recentCount: 0,
+    chainFirst: 3,
+    next: 3,
+    nextOrdinal: 3,
+    nextSeq: 2,
+    totalCount: 1,
+  }
+  const withChain = { ...alone, chain: list.cid, recentCount: 1, next: 4, totalCount: 2 }
+  const checkpoint = encodeCheckpoint({ ...withChain, content: 'full' })
+  const delta = encodeCheckpoint({
+    ...withChain,
+    origins: ['bkrsxg5baon2g64tfnfzsaylsmu'],
+    content: 'tips',
+    since: genesisBlock.cid,
+  })
+  const carBlocks = [
+    { kind: 'checkpoint', ...checkpoint },
+    { kind: 'snapshot', ...laterBlock },
+    { kind: 'leaf', cid: cborCidOf(keptLeaf), bytes: keptLeaf },
+    contentOf('first'),
+    { kind: 'chain list', ...list },
+    { kind: 'chain', cid: cborCidOf(third), bytes: third },
+    contentOf('third'),
+  ]
+  const manyCids = Array.from({ length: 10_001 }, (_, n) =>
+    cborCidOf(Buffer.from(`block ${n + 1}`)),
+  )
   const cborRecord = (kind, name, bytes) => ({
     kind,
     name,
@@ -265,6 +327,15 @@ function makeRecords() {
     value: JSON.parse(Buffer.from(bytes).toString()),
     hex: hex(bytes),
     cid: printCid(cid),
+  })
+  const carRecord = (name, roots, blocks) => ({
+    kind: 'car',
+    name,
+    value: {
+      roots: roots.map(printCid),
+      blocks: blocks.map(({ kind, cid }) => [kind, printCid(cid)]),
+    },
+    hex: hex(Buffer.concat(carChunks(roots, blocks))),
   })
   const cursor = (name, value) => ({
     kind: 'cursor',
@@ -304,6 +375,12 @@ function makeRecords() {
     cborRecord('kept', 'kept list, second page', turned.bytes),
     commitRecord('commit, genesis', firstCommit),
     commitRecord('commit', laterCommit),
+    cborRecord('checkpoint', 'checkpoint', checkpoint.bytes),
+    cborRecord('checkpoint', 'checkpoint, without a chain', encodeCheckpoint(alone).bytes),
+    cborRecord('checkpoint', 'checkpoint, of a delta', delta.bytes),
+    cborRecord('chain list', 'chain list', list.bytes),
+    cborRecord('chain list', 'chain list, of lists', encodeChainList(manyCids).at(-1).bytes),
+    carRecord('car', [checkpoint.cid], carBlocks),
     cursor('cursor', { dataset: identity, descending: true, after: keyOf('musée/日本') }),
     cursor('cursor, ascending', { dataset: identity, descending: false, after: 'a' }),
   ]

@@ -16,8 +16,8 @@ export interface WalkOptions {
   readonly head: CidBytes | null
   /** Where the walk stops, itself not included; null: at the beginning of the chain. */
   readonly base: CidBytes | null
-  /** The dataset's identity. */
-  readonly dataset: string
+  /** The identities that the blocks may carry: the dataset's own, and its origins. */
+  readonly identities: readonly string[]
   /** Below this position a missing block is the end of history; at or above it, damage. */
   readonly floor: number
   /** The position of what follows the head, where that is known. */
@@ -34,7 +34,7 @@ export async function* walkBack(
   store: BlockReader,
   options: WalkOptions,
 ): AsyncGenerator<LoadedBlock> {
-  const { base, dataset, floor, signal } = options
+  const { base, identities, floor, signal } = options
   const ahead = new Map<string, Uint8Array>()
   let newer: ChainBlock | undefined
   for (let cid = options.head; cid !== null && !(base !== null && bytesEqual(cid, base));) {
@@ -46,7 +46,7 @@ export async function* walkBack(
       throw missingBlock(cid, 'the chain block')
     }
     const block = decodeChainBlock(bytes)
-    checkSuccession(cid, block, newer, dataset)
+    checkSuccession(cid, block, newer, identities)
     yield { cid, block }
     if (block.back.length > 0) {
       ahead.clear()
@@ -90,12 +90,12 @@ function checkSuccession(
   cid: CidBytes,
   block: ChainBlock,
   newer: ChainBlock | undefined,
-  dataset: string,
+  identities: readonly string[],
 ): void {
   const follows =
     newer === undefined ||
     (block.ordinal < newer.ordinal && block.first + block.entries.length <= newer.first)
-  if (block.dataset === dataset && follows) return
+  if (identities.includes(block.dataset) && follows) return
   throw new CairnError(
     'invalid_block',
     `The chain block ${printCid(cid)} does not belong where it stands.`,

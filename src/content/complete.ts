@@ -49,9 +49,10 @@ async function findMissing(
     const some = ahead.splice(-WIDTH)
     const raw = some.filter((cid) => cidParts(cid).codec === CODEC_RAW)
     const linking = some.filter((cid) => cidParts(cid).codec !== CODEC_RAW)
-    const present = raw.length === 0 ? [] : await store.hasBlocks(raw, { signal })
+    const present = raw.length === 0 ? [] : await store.hasBlocks(raw, { signal, rely: true })
     missing.push(...raw.filter((_, i) => present[i] !== true))
-    const blocks = linking.length === 0 ? [] : await getProvedBlocks(store, linking, { signal })
+    const blocks =
+      linking.length === 0 ? [] : await getProvedBlocks(store, linking, { signal, rely: true })
     for (const [i, cid] of linking.entries()) {
       const bytes = blocks[i]
       if (bytes === undefined) missing.push(cid)

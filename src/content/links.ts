@@ -13,6 +13,7 @@ import {
   printCid,
   type CidBytes,
 } from '../model/cid.ts'
+import { scanLinks } from './scan-links.ts'
 
 /** Deeper nesting inside one block is refused; real content has a few levels. */
 const MAX_NESTING = 1000
@@ -20,6 +21,8 @@ const MAX_NESTING = 1000
 export function linksOf(cid: CidBytes, bytes: Uint8Array): CidBytes[] {
   const { codec } = cidParts(cid)
   if (codec === CODEC_RAW) return []
+  const scanned = codec === CODEC_DAG_CBOR ? scanLinks(bytes) : undefined
+  if (scanned !== undefined) return scanned
   const links: CidBytes[] = []
   collect(decodeContent(cid, codec, bytes), links, 0)
   return links

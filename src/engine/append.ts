@@ -15,7 +15,7 @@ import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
 import { momentOf, type Context } from './context.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
-import type { Move, Pointer } from './pointer.ts'
+import type { Move, Pointer, Reliance } from './pointer.ts'
 import type { State } from './state.ts'
 
 export interface Appended {
@@ -30,6 +30,8 @@ export interface Batch {
   readonly drafts: readonly Draft[]
   /** Blocks that the drafts' tips need and that come with them. */
   readonly content: readonly Block[]
+  /** Of blocks that the drafts' tips need and that the store has. */
+  readonly relies?: Reliance | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -49,6 +51,18 @@ const CONCERNS_ONE: ReadonlySet<ErrorCode> = new Set([
   'invalid_block',
   'chain_full',
 ])
+
+/** Of a group: the oldest of its members'. */
+function relianceOf(group: readonly Batch[]): Reliance | undefined {
+  const all = group.flatMap(({ relies }) => (relies === undefined ? [] : [relies]))
+  if (all.length === 0) return undefined
+  return {
+    sweeps: Math.min(...all.map(({ sweeps }) => sweeps)),
+    renew: async () => {
+      for (const one of all) await one.renew()
+    },
+  }
+}
 
 /** The entries of a group that were accepted, and what each batch is told. */
 interface Accepted {
@@ -164,6 +178,7 @@ export class Appender {
         const { at, entries, liveChange } = accepted
         return {
           ...appendMove(state, { at, entries, liveChange, reason: 'append' }, content),
+          relies: relianceOf(group),
           result,
         }
       },

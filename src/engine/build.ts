@@ -20,7 +20,7 @@ import { encodeIpld, type IpldMap } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
 import { encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
-import type { HeldBlock } from '../store/backend.ts'
+import type { HeldBlock, Staging } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
@@ -84,7 +84,7 @@ export async function buildSnapshot(
       onProgress?.({ step: 'prove', done, total: stager.written.length }),
     )
     const header = headerOf(from, merged, at, options)
-    const committed = await commitSnapshot(context, pointer, from, header, signal)
+    const committed = await commitSnapshot(context, pointer, from, { header, staging, signal })
     outcome = 'committed'
     context.log.info('snapshot.built', {
       dataset: pointer.dataset,
@@ -193,6 +193,12 @@ export function headerOf(
   }
 }
 
+interface Built {
+  readonly header: SnapshotHeader
+  readonly staging: Staging
+  readonly signal: AbortSignal | undefined
+}
+
 interface Committed {
   readonly snapshot: CidBytes
   readonly recentCount: number
@@ -203,8 +209,7 @@ async function commitSnapshot(
   context: Context,
   pointer: Pointer,
   from: State,
-  header: SnapshotHeader,
-  signal: AbortSignal | undefined,
+  { header, staging, signal }: Built,
 ): Promise<Committed> {
   const tree = await Tree.open(context.nodes, header.root, signal)
   const snapshot = encodeSnapshot(header)
@@ -226,6 +231,7 @@ async function commitSnapshot(
           totalCount: await rest.liveCount(),
         },
         blocks,
+        staging,
         result: { snapshot: snapshot.cid, recentCount },
       }
     },

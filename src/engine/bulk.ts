@@ -76,7 +76,7 @@ export async function bulkLoad(
     const load = new Load(context, pointer.seen, { staging, guard, options })
     const merged = await load.merge(sort)
     if (load.appended === 0) return nothingNew(load)
-    const report = await commitLoad(context, pointer, load, merged, guard, options.signal)
+    const report = await commitLoad(context, pointer, load, merged, { staging, guard, options })
     outcome = 'committed'
     return report
   } finally {
@@ -277,8 +277,7 @@ async function commitLoad(
   pointer: Pointer,
   load: Load,
   merged: MergedTree,
-  guard: Guard,
-  signal: AbortSignal | undefined,
+  { staging, guard, options: { signal } }: Parts,
 ): Promise<BulkReport> {
   const { chainEnd, appended, already } = load
   const from = { ...load.state, commit: chainEnd }
@@ -301,6 +300,7 @@ async function commitLoad(
           exclusive: null,
         },
         blocks,
+        staging,
         result: {
           appended,
           already,

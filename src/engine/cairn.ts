@@ -1,12 +1,14 @@
 /** Cairn: an opened store and its datasets. */
 import { randomBytes } from 'node:crypto'
 import { CairnError } from '../errors.ts'
-import type { Backend, StoreStatus } from '../store/backend.ts'
+import type { Backend, CallOptions, StoreStatus } from '../store/backend.ts'
 import { NodeStore } from '../tree/node-store.ts'
 import { SILENT, type Context, type Logger } from './context.ts'
 import { Dataset, type DatasetOptions } from './dataset.ts'
 import { createDataset, parseDatasetName, type InitOptions } from './genesis.ts'
 import { Pointer } from './pointer.ts'
+import type { OpenCar } from '../car/state.ts'
+import { restoreCar, type RestoreCarOptions, type RestoredCar } from './restore-car.ts'
 
 export interface CairnOptions {
   /** Bytes of decoded tree nodes that are kept in memory; 128 MiB unless given. */
@@ -82,6 +84,20 @@ export class Cairn {
       this.#pointers.delete(name)
       throw error
     }
+  }
+
+  /** Brings back the state that CARs hold: one, or a base and its deltas. */
+  restoreCar(cars: readonly OpenCar[], options: RestoreCarOptions = {}): Promise<RestoredCar> {
+    this.#checkOpen()
+    return restoreCar(this.#context, cars, (name) => this.#pointer(name), options)
+  }
+
+  /** Gives the space of what was freed back to the system, as far as the store can. */
+  compact(
+    options: CallOptions = {},
+  ): Promise<{ readonly before: number | undefined; readonly after: number | undefined }> {
+    this.#checkOpen()
+    return this.#context.backend.compact(options)
   }
 
   datasets(): Promise<string[]> {

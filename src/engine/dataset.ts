@@ -2,9 +2,9 @@
  * Dataset: what a program does with one named set of entities. Each method is a short path into one
  * file of this folder; the order of steps and the reasons are there.
  */
+import type { BlockWriter } from '../car/writer.ts'
 import { CairnError, isCairnError } from '../errors.ts'
 import type { ContentValue } from '../content/encode.ts'
-import { refuseMissing } from '../content/complete.ts'
 import { readContent, type Content } from '../content/read.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
@@ -17,12 +17,15 @@ import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
+import { ContentProof } from './content-proof.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { momentOf, type Context } from './context.ts'
 import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
+import { exportCar, type ExportCarOptions, type ExportedCar } from './export-car.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
 import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
 import type { Pointer } from './pointer.ts'
+import { prune, type PruneOptions, type PruneReport } from './prune/prune.ts'
 import {
   rollback,
   type RollbackOptions,
@@ -111,22 +114,25 @@ export class Dataset {
       }
       await contents.flush()
       const content = contents.carried
-      await this.#checkContent(drafts, content, signal)
-      return { appended: await this.#appender.append({ drafts, content, signal }), drafts }
+      const relies = await this.#proveContent(drafts, content, signal)
+      const batch = { drafts, content, relies, signal }
+      return { appended: await this.#appender.append(batch), drafts }
     } finally {
       await contents.end()
     }
   }
 
   /** A linked tip joins the chain only when its whole DAG is in the store, or comes with it. */
-  async #checkContent(
+  async #proveContent(
     drafts: readonly Draft[],
     content: readonly Block[],
     signal?: AbortSignal,
-  ): Promise<void> {
-    if (this.#pointer.seen.commit.settings.content === 'external') return
+  ): Promise<ContentProof | undefined> {
+    if (this.#pointer.seen.commit.settings.content === 'external') return undefined
     const tips = drafts.flatMap(({ tip }) => (tip === null ? [] : [tip]))
-    await refuseMissing(this.#context.backend, tips, signal, content)
+    const proof = new ContentProof(this.#context.backend, tips, content, signal)
+    await proof.renew()
+    return proof
   }
 
   /** The entity's current version; undefined when there is none, or it is deleted or expired. */
@@ -218,6 +224,19 @@ export class Dataset {
     return this.#builds.run(() => bulkLoad(this.#context, this.#pointer, source, options))
   }
 
+  /** Hands all that the current state, or a kept snapshot, consists of to the writer of a CAR. */
+  exportCar(
+    begin: (root: CidBytes) => Promise<BlockWriter>,
+    options: ExportCarOptions = {},
+  ): Promise<ExportedCar> {
+    return exportCar(this.#context, this.#pointer, begin, options)
+  }
+
+  /** Forgets snapshots that the rules do not name, and frees what nothing kept needs. */
+  prune(options: PruneOptions): Promise<PruneReport> {
+    return prune(this.#context, this.#pointer, options)
+  }
+
   async #makeRoom(): Promise<void> {
     if (this.#autoBuild) {
       await this.#buildForRoom()
@@ -253,11 +272,7 @@ export class Dataset {
     const { signal } = options
     const { commit } = await this.#pointer.current(signal)
     const { cid } = await findSnapshot(this.#context, commit, selector, signal)
-    const header = await readHeader(
-      this.#context,
-      { snapshot: cid, identity: commit.identity },
-      signal,
-    )
+    const header = await readHeader(this.#context, { ...commit, snapshot: cid }, signal)
     yield* chunksOf(this.#context, header, signal)
   }
 
@@ -268,10 +283,7 @@ export class Dataset {
     const roots: CidBytes[] = []
     for (const selector of [before, after]) {
       const { cid } = await findSnapshot(this.#context, commit, selector, signal)
-      roots.push(
-        (await readHeader(this.#context, { snapshot: cid, identity: commit.identity }, signal))
-          .root,
-      )
+      roots.push((await readHeader(this.#context, { ...commit, snapshot: cid }, signal)).root)
     }
     const [from, to] = roots
     if (from !== undefined && to !== undefined)

@@ -1,11 +1,11 @@
 /** Making a dataset: its first commit, with an empty snapshot, so that it always has one. */
 import { base32 } from 'multiformats/bases/base32'
 import { CairnError } from '../errors.ts'
-import type { DatasetSettings } from '../model/commit.ts'
 import { encodeCommit } from '../model/commit.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import { encodeKeptPage, keep } from '../model/kept.ts'
 import { EMPTY_LEAF, EMPTY_LEAF_CID, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from '../model/node.ts'
+import { MAX_CHAIN_LIMIT, isDatasetName, type DatasetSettings } from '../model/settings.ts'
 import { encodeSnapshot } from '../model/snapshot.ts'
 import type { Context } from './context.ts'
 import { checkNotes } from './notes.ts'
@@ -13,7 +13,6 @@ import { commitSurely } from './pointer.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const DEFAULT_CHAIN_LIMIT = 10_000
-const MAX_CHAIN_LIMIT = 10_000_000
 
 export interface InitOptions {
   readonly content?: DatasetSettings['content'] | undefined
@@ -27,16 +26,14 @@ export interface InitOptions {
   readonly tags?: readonly string[] | undefined
 }
 
-const NAME = /^[a-z0-9_-]{1,64}$/
-
 export function parseDatasetName(name: string): string {
-  if (NAME.test(name)) return name
+  if (isDatasetName(name)) return name
   throw new CairnError('usage', `"${name.slice(0, 100)}" cannot be the name of a dataset.`, {
     hint: 'Use 1 to 64 lower-case letters, digits, "-" and "_".',
   })
 }
 
-function settingsOf(options: InitOptions): DatasetSettings {
+export function settingsOf(options: InitOptions): DatasetSettings {
   const {
     content = 'linked',
     chunkSize = MAX_CHUNK_SIZE,
@@ -101,6 +98,7 @@ export async function createDataset(
     reason,
     dataset: name,
     identity,
+    origins: [],
     generation: { number: 1, tag: Buffer.from(context.randomBytes(8)).toString('hex') },
     settings,
     snapshot: snapshot.cid,
@@ -115,6 +113,7 @@ export async function createDataset(
     nextOrdinal: 0,
     nextSeq: 1,
     floor: 0,
+    oldest: 0,
     kept: kept.cid,
     keptCount: 1,
     totalCount: 0,

@@ -3,7 +3,7 @@ import { walkBack } from '../chain/walk.ts'
 import { idOfKey } from '../model/entity-id.ts'
 import type { Entry } from '../model/entry.ts'
 import type { Context } from './context.ts'
-import type { State } from './state.ts'
+import { identitiesOf, type State } from './state.ts'
 
 export interface LoggedEntry {
   readonly entry: Entry
@@ -13,7 +13,7 @@ export interface LoggedEntry {
 /** Walks the whole kept log, so it takes time with the log's length, not the dataset's. */
 export async function* historyOf(
   context: Context,
-  { commit, chain }: State,
+  { commit, header, chain }: State,
   key: string,
   signal?: AbortSignal,
 ): AsyncGenerator<LoggedEntry> {
@@ -22,9 +22,9 @@ export async function* historyOf(
   const older = {
     head: commit.base,
     base: null,
-    dataset: commit.identity,
+    identities: identitiesOf(commit),
     floor: commit.floor,
-    next: commit.chainFirst,
+    next: header.upto,
     signal,
   }
   for await (const { block } of walkBack(context.backend, older)) yield* entriesOf(pi, block)

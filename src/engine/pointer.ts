@@ -20,7 +20,7 @@ import {
   type EncodedCommit,
   type Exclusive,
 } from '../model/commit.ts'
-import type { CommitOutcome, CommitRequest, HeldBlock } from '../store/backend.ts'
+import type { CommitOutcome, CommitRequest, HeldBlock, Staging } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
 import { completeState, overlayEntries, prepareState, type State } from './state.ts'
@@ -30,9 +30,20 @@ export interface Move<T> {
   readonly changes: Partial<Commit> & { readonly reason: string }
   readonly blocks: readonly HeldBlock[]
   readonly content?: readonly Block[]
+  /** The staging that holds the other blocks it names. */
+  readonly staging?: Staging
+  /** Blocks were looked for and found, in the store as it was after so many sweeps had begun. */
+  readonly relies?: Reliance | undefined
   /** The chain blocks among `blocks`, when the move does nothing but append them. */
   readonly appended?: readonly LoadedBlock[]
   readonly result: T
+}
+
+/** What a move relies on beyond its own blocks; see `sweeps` of the store's contract. */
+export interface Reliance {
+  readonly sweeps: number
+  /** A sweep has begun since: looks again, and rejects if something is gone. */
+  readonly renew: () => Promise<void>
 }
 
 /** Looks at a state and says how to move on, or gives the result without moving. */
@@ -115,11 +126,11 @@ export class Pointer {
     signal: AbortSignal | undefined,
   ): Promise<boolean> {
     const { number, identity } = known.commit
-    if (commit.identity !== identity) return false
+    // By the commits and not by identity: a restore may have put another one's state here.
     if (commit.number === number + 1)
       return commit.prev !== null && bytesEqual(commit.prev, known.cid)
     const there = await this.#context.backend.getCommit(this.dataset, number, { signal })
-    return there === undefined || bytesEqual(there, known.bytes)
+    return there === undefined ? commit.identity === identity : bytesEqual(there, known.bytes)
   }
 
   move<T>(plan: Plan<T>, options: MoveOptions = {}): Promise<T> {
@@ -140,11 +151,14 @@ export class Pointer {
         bytes: next.bytes,
         blocks: move.blocks,
         ...(move.content === undefined ? {} : { content: move.content }),
+        ...(move.staging === undefined ? {} : { staging: move.staging }),
+        ...(move.relies === undefined ? {} : { sweeps: move.relies.sweeps }),
       })
       if (outcome === 'committed') {
         await this.#adopt(state, next, move.appended)
         return move.result
       }
+      if (outcome === 'swept') await move.relies?.renew()
       state = await this.current(signal)
     }
   }

@@ -18,6 +18,7 @@ import type { Move, Pointer } from './pointer.ts'
 import { findSnapshot } from './snapshots.ts'
 import {
   completeState,
+  identitiesOf,
   openTree,
   overlayEntries,
   prepareState,
@@ -68,7 +69,18 @@ export async function rollback(
 interface Past {
   readonly fields: Pick<
     Commit,
-    'snapshot' | 'snapshotSeq' | 'snapshotTs' | 'snapshotCount' | 'head' | 'base' | 'recentCount'
+    | 'identity'
+    | 'origins'
+    | 'settings'
+    | 'kept'
+    | 'keptCount'
+    | 'snapshot'
+    | 'snapshotSeq'
+    | 'snapshotTs'
+    | 'snapshotCount'
+    | 'head'
+    | 'base'
+    | 'recentCount'
   >
   readonly chain: readonly LoadedBlock[]
   readonly overlay: Overlay
@@ -99,7 +111,10 @@ async function pastCommit(
   const stored = await readCommit(context, state.commit, number, signal)
   const past = completeState(await prepareState(context, stored, undefined, signal))
   const { commit, chain, overlay } = past
-  return { fields: commit, chain, overlay }
+  // What is kept is said by the newest list; but one of another identity lists other snapshots.
+  const same = commit.identity === state.commit.identity
+  const { kept, keptCount } = same ? state.commit : commit
+  return { fields: { ...commit, kept, keptCount }, chain, overlay }
 }
 
 async function pastSnapshot(
@@ -109,8 +124,9 @@ async function pastSnapshot(
   signal: AbortSignal | undefined,
 ): Promise<Past> {
   const { cid } = await findSnapshot(context, commit, selector, signal)
-  const header = await readHeader(context, { snapshot: cid, identity: commit.identity }, signal)
+  const header = await readHeader(context, { ...commit, snapshot: cid }, signal)
   const fields = {
+    ...commit,
     snapshot: cid,
     snapshotSeq: header.seq,
     snapshotTs: header.ts,
@@ -138,7 +154,7 @@ async function entriesNotIn(
   const log = {
     head: past.fields.head ?? past.fields.base,
     base: commit.base,
-    dataset: commit.identity,
+    identities: [...identitiesOf(commit), ...identitiesOf(past.fields)],
     floor: commit.floor,
     signal,
   }
@@ -156,16 +172,19 @@ async function planRollback(
   context: Context,
   { commit }: State,
   past: Past,
-  kept: readonly Entry[],
+  later: readonly Entry[],
 ): Promise<Move<RollbackReport>> {
-  const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = past.fields
+  const { identity, origins, settings, kept, keptCount, ...fields } = past.fields
+  const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = fields
   const at = momentOf(context, commit)
   const generation = {
     number: commit.generation.number + 1,
     tag: Buffer.from(context.randomBytes(8)).toString('hex'),
   }
+  const source = { identity, origins, settings, kept, keptCount }
   const target: Commit = {
     ...commit,
+    ...source,
     snapshot,
     snapshotSeq,
     snapshotTs,
@@ -174,13 +193,14 @@ async function planRollback(
     base,
     recentCount,
   }
-  const blocks = kept.length === 0 ? [] : chainBlocks(target, past.chain, kept, at)
+  const blocks = later.length === 0 ? [] : chainBlocks(target, past.chain, later, at)
   const last = blocks.at(-1)
   const all = [...past.chain, ...blocks]
   const overlay = new Overlay(past.overlay.tree)
   for (const entry of overlayEntries(all)) overlay.set(entry)
   const changes = {
     reason: 'rollback',
+    ...source,
     generation,
     snapshot,
     snapshotSeq,
@@ -188,9 +208,9 @@ async function planRollback(
     snapshotCount,
     base,
     head: last?.cid ?? head,
-    recentCount: recentCount + kept.length,
+    recentCount: recentCount + later.length,
     chainFirst: all[0]?.block.first ?? commit.next,
-    next: commit.next + kept.length,
+    next: commit.next + later.length,
     nextOrdinal: last === undefined ? commit.nextOrdinal : last.block.ordinal + 1,
     totalCount: await overlay.liveCount(),
   }

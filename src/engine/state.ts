@@ -67,15 +67,15 @@ export function overlayEntries(blocks: readonly LoadedBlock[]): OverlayEntry[] {
 }
 
 export async function readHeader(
-  context: Context,
-  commit: Pick<Commit, 'snapshot' | 'identity'>,
+  context: Pick<Context, 'backend'>,
+  commit: Pick<Commit, 'snapshot' | 'identity' | 'origins'>,
   signal?: AbortSignal,
 ): Promise<SnapshotHeader> {
   const cid = commit.snapshot
   const header = decodeSnapshot(
     await readProvedBlock(context.backend, cid, 'the snapshot', { signal }),
   )
-  if (header.dataset === commit.identity) return header
+  if (identitiesOf(commit).includes(header.dataset)) return header
   throw new CairnError(
     'invalid_block',
     `The snapshot ${printCid(cid)} belongs to another dataset.`,
@@ -84,6 +84,14 @@ export async function readHeader(
       cid: printCid(cid),
     },
   )
+}
+
+/** The identities that the blocks of a dataset may carry. */
+export function identitiesOf({
+  identity,
+  origins,
+}: Pick<Commit, 'identity' | 'origins'>): string[] {
+  return [identity, ...origins]
 }
 
 export async function openTree(
@@ -116,7 +124,7 @@ async function loadChain(
   const walk = {
     head: commit.head,
     base: commit.base,
-    dataset: commit.identity,
+    identities: identitiesOf(commit),
     floor: commit.floor,
     signal,
   }
@@ -161,7 +169,7 @@ function extendsChain(old: readonly LoadedBlock[], chain: readonly LoadedBlock[]
 }
 
 /** What the commit says of its snapshot must be what the header says (promise 7). */
-function checkSnapshot({ settings, ...commit }: Commit, header: SnapshotHeader): void {
+export function checkSnapshot({ settings, ...commit }: Commit, header: SnapshotHeader): void {
   const change = Math.abs(commit.totalCount - header.live)
   const agrees =
     commit.snapshotSeq === header.seq &&

@@ -62,7 +62,7 @@ async function snapshotState(
   signal: AbortSignal | undefined,
 ): Promise<PastState> {
   const { cid } = await findSnapshot(context, commit, selector, signal)
-  const header = await readHeader(context, { snapshot: cid, identity: commit.identity }, signal)
+  const header = await readHeader(context, { ...commit, snapshot: cid }, signal)
   const overlay = new Overlay(await openTree(context, header, signal))
   return { commit, overlay, at: header.ts, totalCount: header.live }
 }
@@ -73,11 +73,10 @@ export async function readCommit(
   number: number,
   signal?: AbortSignal,
 ): Promise<EncodedCommit> {
-  const bytes = await context.backend.getCommit(now.dataset, number, { signal })
-  if (bytes !== undefined) {
-    const stored = checkedCommit(now.dataset, number, bytes)
-    if (stored.commit.identity === now.identity) return stored
-  }
+  // One of another identity was current before a restore put this one in its place.
+  const kept = number >= now.oldest && number <= now.number
+  const bytes = kept ? await context.backend.getCommit(now.dataset, number, { signal }) : undefined
+  if (bytes !== undefined) return checkedCommit(now.dataset, number, bytes)
   throw new CairnError('not_found', `Commit ${number} of "${now.dataset}" is not kept.`, {
     hint: `The newest one is ${now.number}; older ones may have been pruned.`,
   })
@@ -91,9 +90,8 @@ async function commitAtTime(
   signal: AbortSignal | undefined,
 ): Promise<EncodedCommit> {
   if (now.commit.ts <= time) return now
-  const oldest = (await context.backend.oldest(now.commit.dataset, { signal })) ?? 0
   let found: EncodedCommit | undefined
-  let low = oldest
+  let low = now.commit.oldest
   let high = now.commit.number - 1
   while (low <= high) {
     const middle = Math.floor((low + high) / 2)

@@ -10,20 +10,9 @@
 import { createHash } from 'node:crypto'
 import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
-import type { ContentMode } from './entry.ts'
 import { Fields, type IpldMap } from './ipld.ts'
-import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
 import { COMMIT_SCHEMA } from './schema.ts'
-
-/** Fixed when a dataset is made. */
-export interface DatasetSettings {
-  readonly content: ContentMode
-  readonly chunkSize: number
-  /** Entries the recent chain may hold; a build comes first at this limit. */
-  readonly chainLimit: number
-  /** How long a deleted entity is remembered, so that a late retry cannot revive it. */
-  readonly deletedMs: number
-}
+import { areSettingsPossible, isDatasetName, type DatasetSettings } from './settings.ts'
 
 /** Counts restores, rollbacks and fail-overs; the tag tells apart two that happened independently. */
 export interface Generation {
@@ -48,6 +37,8 @@ export interface Commit {
   readonly reason: string
   readonly dataset: string
   readonly identity: string
+  /** The identities that blocks may carry which came from elsewhere: of what was restored under another name. */
+  readonly origins: readonly string[]
   readonly generation: Generation
   readonly settings: DatasetSettings
 
@@ -72,6 +63,8 @@ export interface Commit {
   readonly nextSeq: number
   /** The oldest position that is kept. */
   readonly floor: number
+  /** The lowest number of a commit that is kept. A store may have some below, which mean nothing. */
+  readonly oldest: number
 
   /** The newest page of the kept snapshots. */
   readonly kept: CidBytes
@@ -102,6 +95,7 @@ export function commitRecord(commit: Commit): Record<string, unknown> {
     reason: commit.reason,
     dataset: commit.dataset,
     identity: commit.identity,
+    origins: commit.origins,
     generation: { number: generation.number, tag: generation.tag },
     settings: {
       content: settings.content,
@@ -121,6 +115,7 @@ export function commitRecord(commit: Commit): Record<string, unknown> {
     next_ordinal: commit.nextOrdinal,
     next_seq: commit.nextSeq,
     floor: commit.floor,
+    oldest: commit.oldest,
     kept: printCid(commit.kept),
     kept_count: commit.keptCount,
     total_count: commit.totalCount,
@@ -184,6 +179,7 @@ function commitOf(map: IpldMap): Commit {
     reason: fields.text('reason'),
     dataset: fields.text('dataset'),
     identity: fields.text('identity'),
+    origins: fields.texts('origins'),
     generation: { number: generation.uint('number'), tag: generation.text('tag') },
     settings: {
       content: settings.oneOf('content', ['linked', 'external']),
@@ -203,6 +199,7 @@ function commitOf(map: IpldMap): Commit {
     nextOrdinal: fields.uint('next_ordinal'),
     nextSeq: fields.uint('next_seq'),
     floor: fields.uint('floor'),
+    oldest: fields.uint('oldest'),
     kept: cid('kept'),
     keptCount: fields.uint('kept_count'),
     totalCount: fields.uint('total_count'),
@@ -218,16 +215,18 @@ function exclusiveOf(fields: Fields): Exclusive {
 }
 
 function validate(commit: Commit): void {
-  const { chunkSize, chainLimit } = commit.settings
   if ((commit.head === null) !== (commit.recentCount === 0))
     throw damaged('its chain and count disagree')
+  const numbers = [commit.number, commit.next, commit.nextOrdinal, commit.nextSeq]
+  if (![...numbers, commit.generation.number].every((one) => Number.isSafeInteger(one)))
+    throw damaged('a number in it is too large')
   if (!isTime(commit.ts) || !isTime(commit.snapshotTs)) throw damaged('a time in it is none')
   if (commit.next < commit.chainFirst + commit.recentCount) throw damaged('its positions disagree')
   if (commit.floor > commit.chainFirst) throw damaged('its floor lies inside the chain')
+  if (commit.oldest > commit.number) throw damaged('its oldest commit is to come')
   if (commit.prev === null && commit.number > 0) throw damaged('it has no predecessor')
-  if (chunkSize < MIN_CHUNK_SIZE || chunkSize > MAX_CHUNK_SIZE || chainLimit < 1) {
-    throw damaged('its settings are impossible')
-  }
+  if (!isDatasetName(commit.dataset) || !areSettingsPossible(commit.settings))
+    throw damaged('its name or settings are impossible')
 }
 
 /** The times that a date can hold. */

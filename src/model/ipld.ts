@@ -135,6 +135,10 @@ export class Fields {
       : this.#fail(field, 'a whole number')
   }
 
+  uintOrNull(field: string): number | null {
+    return this.#map[field] === null ? null : this.uint(field)
+  }
+
   oneOf<T extends string>(field: string, values: readonly T[]): T {
     const value = this.#map[field]
     return values.find((one) => one === value) ?? this.#fail(field, values.join(' or '))
@@ -171,7 +175,20 @@ export class Fields {
   }
 
   link(field: string): CidBytes {
-    const cid = CID.asCID(this.#map[field])
-    return cid !== null && isEngineCid(cid.bytes) ? cid.bytes : this.#fail(field, 'a link')
+    return engineLink(this.#map[field]) ?? this.#fail(field, 'a link')
   }
+
+  linkOrNull(field: string): CidBytes | null {
+    return this.#map[field] === null ? null : this.link(field)
+  }
+
+  links(field: string): CidBytes[] {
+    return this.list(field).map((one) => engineLink(one) ?? this.#fail(field, 'a list of links'))
+  }
+}
+
+/** The CID of a Link to a block of the engine. */
+function engineLink(value: unknown): CidBytes | undefined {
+  const cid = CID.asCID(value)
+  return cid !== null && isEngineCid(cid.bytes) ? cid.bytes : undefined
 }

@@ -77,13 +77,19 @@ export class NodeStore {
 }
 
 function agreed({ node, summary }: Loaded, child: Child): Node {
+  checkSummary(summary, child)
+  return node
+}
+
+/** What a node is must be what its parent says of it. */
+export function checkSummary(summary: Child, child: Child): void {
   const agrees =
     summary.last === child.last &&
     summary.count === child.count &&
     summary.live === child.live &&
     summary.bytes === child.bytes &&
     summary.exp === child.exp
-  if (agrees) return node
+  if (agrees) return
   const cid = printCid(child.cid)
   throw new CairnError('invalid_block', `The tree node ${cid} is not as its parent says.`, {
     hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',

@@ -27,6 +27,7 @@ function gatedBackend(inner: Backend): {
     stage: async (dataset, label, options) => {
       const staging = await inner.stage(dataset, label, options)
       return {
+        ...staging, // by which the store knows it again
         put: (blocks, callOptions) => staging.put(blocks, callOptions),
         flush: async (callOptions) => {
           await staging.flush(callOptions)
@@ -270,6 +271,7 @@ test('a store that gives back other bytes than the build wrote stops the commit'
     stage: async (dataset, label, options) => {
       const staging = await memory.stage(dataset, label, options)
       return {
+        ...staging, // by which the store knows it again
         put: (blocks, callOptions) => {
           if (first === '') first = cidKey(blocks[0]?.cid ?? new Uint8Array())
           return staging.put(blocks, callOptions)
@@ -307,6 +309,7 @@ test('trouble at the end of a staging does not undo or hide what was committed',
     stage: async (dataset, label) => {
       const staging = await memory.stage(dataset, label)
       return {
+        ...staging, // by which the store knows it again
         put: (blocks) => staging.put(blocks),
         flush: () => staging.flush(),
         end: async () => {

@@ -57,6 +57,7 @@ function withStaging(inner: Backend, replaced: (real: Staging) => Partial<Stagin
     stage: async (dataset, label, options) => {
       const real = await inner.stage(dataset, label, options)
       return {
+        ...real, // by which the store knows it again
         put: (blocks, callOptions) => real.put(blocks, callOptions),
         flush: (callOptions) => real.flush(callOptions),
         end: (outcome) => real.end(outcome),
@@ -210,7 +211,7 @@ test('a large load makes full chain blocks that history walks, positions without
   expect([...new Set(progress)]).toEqual(['read', 'merge', 'prove'])
   const commit = await newestCommit(backend)
   expect(commit).toMatchObject({ next: count + 254, recentCount: 0, floor: 0, exclusive: null })
-  const walk = { head: commit.base, base: null, dataset: commit.identity, floor: 0 }
+  const walk = { head: commit.base, base: null, identities: [commit.identity], floor: 0 }
   const blocks = await collect(walkBack(backend, walk))
   let next = commit.next
   let ordinal = commit.nextOrdinal

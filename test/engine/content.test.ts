@@ -208,11 +208,11 @@ test('a file of which a part was lost or changed is an error that names the bloc
     printCid(part),
   )
   await expectRefused(dataset.append({ pi: 'again', tip }), 'content_missing')
-  backend.heal()
+  backend.mend()
   backend.flip(part)
   expect((await expectRefused(read(dataset, tip), 'block_mismatch')).details['cid']).toBe(
     printCid(part),
   )
-  backend.heal()
+  backend.mend()
   expect(Buffer.compare((await read(dataset, tip)) as Buffer, bytes)).toBe(0)
 })

@@ -1,6 +1,7 @@
 /** The largest records that there can be stay within a block, and within what the weights count on. */
 import { expect, test } from 'vitest'
 import { encodeChainBlock, entriesThatFit, BACK_EVERY } from '../../src/model/chain-block.ts'
+import { encodeChainList } from '../../src/model/checkpoint.ts'
 import { cidKey, MAX_CID_BYTES } from '../../src/model/cid.ts'
 import { writeEntry, ENTRY_OVERHEAD, type Entry } from '../../src/model/entry.ts'
 import { keyOf } from '../../src/model/entity-id.ts'
@@ -126,4 +127,10 @@ test('the largest chain block fits a block, with a full list of weak links and t
     expect(entriesThatFit(entries, entries.length - 3)).toBe(3)
     expect(entriesThatFit(entries, entries.length)).toBe(0)
   }
+})
+
+test('the largest chain list fits a block', () => {
+  const [list] = encodeChainList(Array.from({ length: 10_000 }, (_, n) => cidOfText(String(n))))
+  expect(list?.bytes.length).toBeLessThan(MAX_BLOCK_BYTES / 2)
+  expect(list?.bytes.length).toBeGreaterThan(400_000)
 })

@@ -19,6 +19,7 @@ const commit: Commit = {
   reason: 'append',
   dataset: 'main',
   identity: 'bidentity',
+  origins: ['borigin'],
   generation: { number: 2, tag: '0011223344556677' },
   settings: { content: 'linked', chunkSize: 10_000, chainLimit: 10_000, deletedMs: 2_592_000_000 },
   snapshot: cidOfText('snapshot'),
@@ -33,6 +34,7 @@ const commit: Commit = {
   nextOrdinal: 40,
   nextSeq: 4,
   floor: 20,
+  oldest: 3,
   kept: cidOfText('kept'),
   keptCount: 4,
   totalCount: 93,
@@ -50,6 +52,7 @@ const arbitraryCommit: fc.Arbitrary<Commit> = fc
     reason: fc.string({ unit: 'grapheme' }),
     dataset: fc.stringMatching(/^[a-z0-9_-]{1,64}$/),
     identity: fc.string(),
+    origins: fc.array(fc.string()),
     generation: fc.record({ number: uint, tag: fc.string() }),
     settings: fc.record({
       content: fc.constantFrom('linked' as const, 'external' as const),
@@ -69,6 +72,7 @@ const arbitraryCommit: fc.Arbitrary<Commit> = fc
     nextOrdinal: uint,
     nextSeq: uint,
     floor: uint,
+    oldest: uint,
     kept: cid,
     keptCount: uint,
     totalCount: uint,
@@ -78,6 +82,7 @@ const arbitraryCommit: fc.Arbitrary<Commit> = fc
     ...one,
     recentCount: one.head === null ? 0 : one.recentCount,
     floor: Math.min(one.floor, one.chainFirst),
+    oldest: Math.min(one.oldest, one.number),
   }))
 
 function refusal(bytes: Uint8Array): CairnError | undefined {
@@ -143,7 +148,7 @@ test('a commit has the fields of arke/index-pointer@v1, as those who know only t
 })
 
 test('the first commit has no predecessor, and every other has one', () => {
-  const first = { ...commit, number: 0, prev: null }
+  const first = { ...commit, number: 0, oldest: 0, prev: null }
   expect(decodeCommit(encodeCommit(first).bytes).commit).toEqual(first)
   expect(() => encodeCommit({ ...commit, prev: null })).toThrow('predecessor')
 })

@@ -7,11 +7,20 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { CarReader } from '@ipld/car'
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
+import * as Block from 'multiformats/block'
+import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
 import { decodeChainBlock, encodeChainBlock } from '../../src/model/chain-block.ts'
-import { cborCidOf, printCid, rawCidOf } from '../../src/model/cid.ts'
+import {
+  decodeChainList,
+  decodeCheckpoint,
+  encodeChainList,
+  encodeCheckpoint,
+} from '../../src/model/checkpoint.ts'
+import { cborCidOf, parseCid, printCid, rawCidOf } from '../../src/model/cid.ts'
 import { decodeCommit, encodeCommit } from '../../src/model/commit.ts'
 import { parseCursor, printCursor } from '../../src/model/cursor.ts'
 import { idOfKey, keyOf } from '../../src/model/entity-id.ts'
@@ -20,9 +29,14 @@ import { decodeKeptPage, encodeKeptPage } from '../../src/model/kept.ts'
 import { decodeNode, encodeNode, isLeaf, writeChild } from '../../src/model/node.ts'
 import * as schemas from '../../src/model/schema.ts'
 import { decodeSnapshot, encodeSnapshot } from '../../src/model/snapshot.ts'
+import { seenIn } from '../../src/reach/met.ts'
+import { blocksInMemory, localSource } from '../../src/reach/source.ts'
+import { Walk } from '../../src/reach/walk.ts'
+import { DigestMap } from '../../src/util/digest-map.ts'
 import { builtDist } from '../helpers/built.ts'
 import { tipOf } from '../helpers/entries.ts'
 import { IpldSchema } from '../helpers/ipld-schema.ts'
+import { cidOfText } from '../helpers/library.ts'
 import { byId, naiveHash, NaiveBuilder, type NaiveEntry } from '../helpers/naive-tree.ts'
 
 interface GoldenRecord {
@@ -56,6 +70,8 @@ const records = JSON.parse(read('fixtures/golden/records.json')) as readonly Gol
 const trees = JSON.parse(read('fixtures/golden/trees.json')) as readonly GoldenTree[]
 
 const bytesOf = ({ hex }: GoldenRecord): Buffer => Buffer.from(hex, 'hex')
+/** Records that are more than one DAG-CBOR or JSON value, or none at all. */
+const isRecord = ({ kind }: GoldenRecord): boolean => kind !== 'cursor' && kind !== 'car'
 const isExternal = (value: unknown): boolean => JSON.stringify(value).includes('external')
 
 /** Decodes a golden record and encodes it again. */
@@ -76,6 +92,10 @@ function again({ kind, name, hex }: GoldenRecord): Uint8Array {
       return encodeKeptPage(decodeKeptPage(bytes)).bytes
     case 'commit':
       return encodeCommit(decodeCommit(bytes).commit).bytes
+    case 'checkpoint':
+      return encodeCheckpoint(decodeCheckpoint(bytes)).bytes
+    case 'chain list':
+      return chainListAgain(bytes)
     default:
       throw new Error(`a golden record of an unknown kind: ${kind}`)
   }
@@ -101,17 +121,38 @@ function nodeAgain(bytes: Buffer): Uint8Array {
   return encodeNode(node.level, node.count, Buffer.concat(children))
 }
 
+/** That of lists names those of 10,001 blocks, "block 1" and on. */
+function chainListAgain(bytes: Buffer): Uint8Array {
+  const { level, links } = decodeChainList(bytes)
+  const many = Array.from({ length: 10_001 }, (_, n) => cidOfText(`block ${n + 1}`))
+  const blocks = encodeChainList(level === 0 ? links : many)
+  if (level > 0) expect(blocks.slice(0, -1).map(({ cid }) => cid)).toEqual(links)
+  return blocks.at(-1)?.bytes ?? new Uint8Array()
+}
+
 test('the golden records decode, and encode to the very same bytes', () => {
   expect(new Set(records.map(({ kind }) => kind))).toEqual(
-    new Set(['entry', 'chain', 'leaf', 'branch', 'snapshot', 'kept', 'commit', 'cursor']),
+    new Set([
+      'entry',
+      'chain',
+      'leaf',
+      'branch',
+      'snapshot',
+      'kept',
+      'commit',
+      'cursor',
+      'checkpoint',
+      'chain list',
+      'car',
+    ]),
   )
-  for (const record of records.filter(({ kind }) => kind !== 'cursor')) {
+  for (const record of records.filter(isRecord)) {
     expect(Buffer.from(again(record)).toString('hex')).toBe(record.hex)
   }
 })
 
 test('the golden records are what the libraries make of their values', () => {
-  for (const record of records.filter(({ kind }) => kind !== 'cursor')) {
+  for (const record of records.filter(isRecord)) {
     const bytes = bytesOf(record)
     if (record.kind === 'commit') {
       expect(JSON.parse(bytes.toString())).toEqual(record.value)
@@ -136,6 +177,65 @@ test('the golden cursors are still good', () => {
     expect(printCursor({ dataset, descending, after: keyOf(after) })).toBe(text)
   }
 })
+
+interface CarValue {
+  readonly roots: readonly string[]
+  readonly blocks: readonly (readonly [kind: string, cid: string])[]
+}
+
+/** The blocks that links lead to, depth-first, each where it is met first: by the library alone. */
+function depthFirst(cid: CID, blocks: ReadonlyMap<string, Uint8Array>, found: string[]): string[] {
+  const text = cid.toString()
+  const bytes = blocks.get(text)
+  if (found.includes(text) || bytes === undefined) return found
+  found.push(text)
+  if (cid.code === dagCbor.code)
+    for (const [, link] of Block.createUnsafe({ bytes, cid, codec: dagCbor }).links())
+      depthFirst(link, blocks, found)
+  return found
+}
+
+test('the golden CAR is one, in the order of its links, and all that its checkpoint reaches', async () => {
+  const cars = records.filter(({ kind }) => kind === 'car')
+  expect(cars).toHaveLength(1)
+  for (const car of cars) {
+    const { roots, blocks } = car.value as unknown as CarValue
+    const reader = await CarReader.fromBytes(bytesOf(car))
+    expect((await reader.getRoots()).map(String)).toEqual(roots)
+    const read: { cid: Uint8Array; bytes: Uint8Array }[] = []
+    for await (const { cid, bytes } of reader.blocks()) read.push({ cid: cid.bytes, bytes })
+    expect(read.map(({ cid }) => printCid(cid))).toEqual(blocks.map(([, cid]) => cid))
+    const byText = new Map(read.map(({ cid, bytes }) => [printCid(cid), bytes]))
+    expect(roots.flatMap((text) => depthFirst(CID.parse(text), byText, []))).toEqual([
+      ...byText.keys(),
+    ])
+    expect(await walked(roots[0] ?? '', read)).toEqual(blocks)
+  }
+})
+
+/** What the engine's walk meets under a checkpoint, with the trees built anew. */
+async function walked(
+  text: string,
+  blocks: readonly { cid: Uint8Array; bytes: Uint8Array }[],
+): Promise<(readonly [string, string])[]> {
+  const met: (readonly [string, string])[] = []
+  const seen = new DigestMap()
+  const walk = new Walk({
+    source: localSource([blocksInMemory(blocks)]),
+    seen: seenIn(seen),
+    content: 'full',
+    rebuild: true,
+    visitor: {
+      block: ({ kind, cid }) => void met.push([kind, printCid(cid)]),
+      problem: (error) => {
+        throw error
+      },
+    },
+  })
+  await walk.checkpoint(parseCid(text))
+  seen.close()
+  return met
+}
 
 const T0 = 1_700_000_000_000
 const DAY = 86_400_000
@@ -222,13 +322,15 @@ const TYPES: Readonly<Record<string, string>> = {
   snapshot: 'Snapshot',
   kept: 'KeptPage',
   commit: 'Commit',
+  checkpoint: 'Checkpoint',
+  'chain list': 'ChainList',
 }
 
 const decoded = (record: GoldenRecord): unknown =>
   record.kind === 'commit' ? record.value : dagCbor.decode(bytesOf(record))
 
 test('every golden record is what the schema says of its type', () => {
-  for (const record of records.filter(({ kind }) => kind !== 'cursor')) {
+  for (const record of records.filter(isRecord)) {
     expect([record.name, schema.problem(TYPES[record.kind] ?? '', decoded(record))]).toEqual([
       record.name,
       undefined,
@@ -243,7 +345,7 @@ test('every golden record is what the schema says of its type', () => {
 })
 
 test('the schema refuses a record with a field too few, too many or of another kind', () => {
-  for (const record of records.filter(({ kind }) => kind !== 'cursor')) {
+  for (const record of records.filter(isRecord)) {
     const type = TYPES[record.kind] ?? ''
     const value = decoded(record)
     if (Array.isArray(value)) {
@@ -260,6 +362,10 @@ test('the schema refuses a record with a field too few, too many or of another k
       const wrong = typeof right === 'string' ? 7 : 'text'
       const texts = record.kind === 'commit' && right === null && field !== 'exclusive'
       if (!texts) expect(schema.problem(type, { ...map, [field]: wrong })).toContain(field)
+    }
+    for (const field of ['generation', 'settings'].filter((name) => name in map)) {
+      const inner = { ...(map[field] as object), more: 1 }
+      expect(schema.problem(type, { ...map, [field]: inner })).toContain(`${field}.more`)
     }
   }
 })

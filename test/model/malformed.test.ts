@@ -6,16 +6,24 @@ import * as dagCbor from '@ipld/dag-cbor'
 import fc from 'fast-check'
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { isCairnError, type ErrorCode } from '../../src/errors.ts'
+import type { ErrorCode } from '../../src/errors.ts'
 import { decodeChainBlock } from '../../src/model/chain-block.ts'
+import { decodeChainList, decodeCheckpoint } from '../../src/model/checkpoint.ts'
 import { decodeKeptPage } from '../../src/model/kept.ts'
 import { decodeNode, MAX_CHUNK_SIZE } from '../../src/model/node.ts'
 import { decodeSnapshot } from '../../src/model/snapshot.ts'
 import { entry, tipOf } from '../helpers/entries.ts'
+import {
+  badTips,
+  checkpoint,
+  link,
+  listValue,
+  refusal,
+  withoutChain,
+  type Value,
+} from '../helpers/checkpoint-values.ts'
 import { branchValue, chainValue, cidOfText, leafValue, libraryBytes } from '../helpers/library.ts'
 import { DEVIATIONS, looseCbor, strictCbor } from '../helpers/loose-cbor.ts'
-
-type Value = Record<string, unknown>
 
 const entries = [
   entry('a', { ver: 300, exp: 1_800_000_000_000 }),
@@ -86,19 +94,11 @@ const records: readonly (readonly [string, Value, (bytes: Uint8Array) => unknown
   ['chain block', chain, decodeChainBlock],
   ['snapshot', snapshot, decodeSnapshot],
   ['kept list', kept, decodeKeptPage],
+  ['checkpoint', checkpoint, decodeCheckpoint],
+  ['checkpoint without a chain', withoutChain, decodeCheckpoint],
+  ['chain list', listValue(0, 3), decodeChainList],
+  ['chain list of lists', listValue(1, 2), decodeChainList],
 ]
-
-/** The code with which `decode` refuses; undefined when it takes the bytes. */
-function refusal(decode: (bytes: Uint8Array) => unknown, bytes: Uint8Array): ErrorCode | undefined {
-  try {
-    decode(bytes)
-    return undefined
-  } catch (error) {
-    if (!isCairnError(error)) throw error
-    expect(error.message.length).toBeGreaterThan(10)
-    return error.code
-  }
-}
 
 /** Damage is never the caller's fault, nor ours. */
 const CODES: readonly (ErrorCode | undefined)[] = ['invalid_block', 'format_unsupported']
@@ -203,7 +203,7 @@ for (const [name, value, decode] of records) {
         const fine =
           (field === 'meta' && (code === undefined || one === link)) ||
           typeof one === typeof right ||
-          ((field === 'prev' || field === 'head' || field === 'older') && code === undefined)
+          (['prev', 'head', 'older', 'since', 'base'].includes(field) && code === undefined)
         if (!fine)
           expect([field, one, code]).toEqual([field, one, CODES.find((known) => known === code)])
       }
@@ -254,10 +254,6 @@ for (const [name, value, decode] of records) {
     }
     expect(performance.now() - started).toBeLessThan(3000)
   })
-}
-
-function link(): CID {
-  return CID.decode(cidOfText('some link'))
 }
 
 test('entries out of order and doubled ids are refused', () => {
@@ -321,37 +317,6 @@ test('entries that no one could have appended are refused', () => {
 
 function entryRow(): unknown[] {
   return ['a', 1, CID.decode(tipOf('a')), 1_700_000_000_000, null]
-}
-
-/** CIDs, as bytes, that are none that Cairn takes. */
-function badTips(): Uint8Array[] {
-  const good = tipOf('a')
-  const change = (at: number, byte: number): Uint8Array => Uint8Array.from(good.with(at, byte))
-  return [
-    new Uint8Array(0),
-    Uint8Array.of(1),
-    change(0, 0),
-    change(0, 2),
-    // A codec of two bytes, the second of which looks like the hash: so the hash is none.
-    change(1, 0x80),
-    change(1, 0xff),
-    change(2, 0x13),
-    change(2, 0x16),
-    change(3, 31),
-    change(3, 33),
-    good.slice(0, -1),
-    Uint8Array.from([...good, 0]),
-    // sha2-256 cut to 20 bytes.
-    Uint8Array.from([1, 0x55, 0x12, 20, ...good.slice(4, 24)]),
-    // Numbers of a CID in more bytes than they need, and without end.
-    Uint8Array.from([1, 0xd5, 0x00, 0x12, 32, ...good.slice(4)]),
-    Uint8Array.from([1, ...new Uint8Array(30).fill(0xff)]),
-    // Identity: a digest of another length, and a CID above 40 bytes.
-    Uint8Array.from([1, 0x55, 0, 4, 1, 2, 3]),
-    Uint8Array.from([1, 0x55, 0, 37, ...new Uint8Array(37)]),
-    // Version 0 with another hash.
-    Uint8Array.from([0x11, 20, ...new Uint8Array(20)]),
-  ]
 }
 
 test('bad CIDs are refused in every place: as a tip that is a Link, too', () => {

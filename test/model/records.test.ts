@@ -1,9 +1,17 @@
-/** Snapshot headers and kept lists. */
+/** Snapshot headers, kept lists, checkpoints and chain lists. */
 import * as dagCbor from '@ipld/dag-cbor'
 import fc from 'fast-check'
+import * as Multiblock from 'multiformats/block'
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
-import { cborCidOf } from '../../src/model/cid.ts'
+import {
+  decodeChainList,
+  decodeCheckpoint,
+  encodeChainList,
+  encodeCheckpoint,
+  type Checkpoint,
+} from '../../src/model/checkpoint.ts'
+import { cborCidOf, printCid, type Block } from '../../src/model/cid.ts'
 import {
   decodeKeptPage,
   encodeKeptPage,
@@ -15,7 +23,7 @@ import {
 import { isPlain } from '../../src/model/ipld.ts'
 import { MAX_BLOCK_BYTES } from '../../src/model/node.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../../src/model/snapshot.ts'
-import { cidOfText } from '../helpers/library.ts'
+import { cidOfText, libraryBytes } from '../helpers/library.ts'
 
 const header: SnapshotHeader = {
   dataset: 'bidentity',
@@ -168,4 +176,131 @@ test('long reasons and tags fill a page of the kept list before it grows too lar
   const pages = keepAll(30, (seq) => ({ reason: 'long '.repeat(40_000), tags: [`t${seq}`] }))
   expect(pages.length).toBeGreaterThan(3)
   expect(pages.flatMap(({ snapshots }) => snapshots).length).toBe(30)
+})
+
+const counted = fc.nat({ max: 2 ** 31 })
+const identity = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+
+const arbitraryCheckpoint: fc.Arbitrary<Checkpoint> = fc
+  .record({
+    dataset: fc.stringMatching(/^[a-z0-9_-]{1,64}$/),
+    identity,
+    origins: fc.array(identity, { maxLength: 5 }),
+    generation: fc.record({ number: fc.integer({ min: 1, max: 2 ** 52 }), tag: fc.string() }),
+    settings: fc.record({
+      content: fc.constantFrom('linked' as const, 'external' as const),
+      chunkSize: fc.integer({ min: 64, max: 10_000 }),
+      chainLimit: fc.integer({ min: 1, max: 10_000_000 }),
+      deletedMs: fc.maxSafeNat(),
+    }),
+    content: fc.constantFrom('index' as const, 'tips' as const, 'full' as const),
+    snapshot: cid,
+    since: fc.option(cid),
+    chain: fc.option(cid),
+    base: fc.option(cid),
+    recentCount: fc.integer({ min: 1, max: 2 ** 31 }),
+    chainFirst: counted,
+    next: counted,
+    nextOrdinal: fc.integer({ min: 0, max: 2 ** 52 }),
+    nextSeq: fc.integer({ min: 0, max: 2 ** 52 }),
+    totalCount: fc.maxSafeNat(),
+  })
+  .map((one) => {
+    const recentCount = one.chain === null ? 0 : one.recentCount
+    return { ...one, recentCount, next: one.chainFirst + recentCount + one.next }
+  })
+
+test('any checkpoint comes back as it was, and is what the library makes of its fields', () => {
+  fc.assert(
+    fc.property(arbitraryCheckpoint, (one) => {
+      const block = encodeCheckpoint(one)
+      expect(block.cid).toEqual(cborCidOf(block.bytes))
+      expect(decodeCheckpoint(block.bytes)).toEqual(one)
+      const { settings, chain, recentCount, chainFirst, nextOrdinal, nextSeq, totalCount } = one
+      const { snapshot: link, since, base, next, generation, origins } = one
+      const value = {
+        schema: 'cairn/checkpoint@v1',
+        dataset: one.dataset,
+        identity: one.identity,
+        content: one.content,
+        origins,
+        generation,
+        since,
+        base,
+        next,
+        settings: {
+          content: settings.content,
+          chunk_size: settings.chunkSize,
+          chain_limit: settings.chainLimit,
+          deleted_ms: settings.deletedMs,
+        },
+        snapshot: CID.decode(link),
+        recent_chain: chain === null ? null : CID.decode(chain),
+        recent_count: recentCount,
+        chain_first: chainFirst,
+        next_ordinal: nextOrdinal,
+        next_seq: nextSeq,
+        total_count: totalCount,
+      }
+      expect(libraryBytes(value)).toEqual(Buffer.from(block.bytes))
+    }),
+  )
+})
+
+test('a checkpoint links to its snapshot and then to its chain, and to nothing else', () => {
+  fc.assert(
+    fc.property(arbitraryCheckpoint, (one) => {
+      const { bytes, cid: of } = encodeCheckpoint(one)
+      const block = Multiblock.createUnsafe({ bytes, cid: CID.decode(of), codec: dagCbor })
+      const links = [...block.links()].map(([, link]) => link.toString())
+      const expected = one.chain === null ? [one.snapshot] : [one.snapshot, one.chain]
+      expect(links).toEqual(expected.map(printCid))
+    }),
+  )
+})
+
+/** The chain blocks that lists name, found from the root as a reader finds them. */
+function namedBy(blocks: readonly Block[]): string[] {
+  const bytes = new Map(blocks.map((block) => [printCid(block.cid), block.bytes]))
+  const under = (text: string, level?: number): string[] => {
+    const list = decodeChainList(bytes.get(text) ?? new Uint8Array())
+    if (level !== undefined) expect(list.level).toBe(level)
+    const links = list.links.map(printCid)
+    return list.level === 0 ? links : links.flatMap((one) => under(one, list.level - 1))
+  }
+  return under(printCid(blocks.at(-1)?.cid ?? new Uint8Array()))
+}
+
+test('a chain list names every block once and in order, in blocks that are as full as can be', () => {
+  const cids = Array.from({ length: 20_001 }, (_, n) => cidOfText(`block ${n}`))
+  for (const [count, sizes] of [
+    [1, [1]],
+    [10_000, [10_000]],
+    [10_001, [10_000, 1, 2]],
+    [20_001, [10_000, 10_000, 1, 3]],
+  ] as const) {
+    const blocks = encodeChainList(cids.slice(0, count))
+    for (const { cid: of, bytes } of blocks) {
+      expect(of).toEqual(cborCidOf(bytes))
+      expect(bytes.length).toBeLessThanOrEqual(MAX_BLOCK_BYTES)
+    }
+    expect(blocks.map(({ bytes }) => decodeChainList(bytes).links.length)).toEqual(sizes)
+    expect(namedBy(blocks)).toEqual(cids.slice(0, count).map(printCid))
+  }
+})
+
+test('a chain list is what the library makes of its links', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.string(), { minLength: 1, maxLength: 40 }), (texts) => {
+      const links = texts.map(cidOfText)
+      const [block] = encodeChainList(links)
+      const value = {
+        schema: 'cairn/chain-list@v1',
+        level: 0,
+        links: links.map((one) => CID.decode(one)),
+      }
+      expect(Buffer.from(block?.bytes ?? [])).toEqual(libraryBytes(value))
+      expect(decodeChainList(block?.bytes ?? new Uint8Array())).toEqual({ level: 0, links })
+    }),
+  )
 })

@@ -91,6 +91,7 @@ test('what was appended between the moment a build began and its commit is not f
     stage: async (dataset, label, options) => {
       const staging = await memory.stage(dataset, label, options)
       return {
+        ...staging, // by which the store knows it again
         put: (blocks, callOptions) => staging.put(blocks, callOptions),
         flush: async (callOptions) => {
           await during?.()

@@ -1,4 +1,5 @@
 /** Promise 5: bytes that come from outside the process are hashed against their CID before they are believed. */
+import type { Backend } from '../../src/store/backend.ts'
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { expect, test } from 'vitest'
@@ -79,7 +80,7 @@ test.each([
     expect(error.details['cid'], `byte ${place}`).toBe(printCid(cid ?? new Uint8Array()))
     expect(await backend.newest('main', -1)).toEqual(before)
   }
-  backend.heal()
+  backend.mend()
   await useEverything(open)
   expect((await newestCommit(backend)).snapshotCount).toBe(604)
 })
@@ -92,7 +93,7 @@ test('every single block of the tree and the chain is checked', async () => {
       open().then(({ dataset }) => collect(dataset.entries())),
       'block_mismatch',
     )
-    backend.heal()
+    backend.mend()
   }
   expect(blocks.leaves.length).toBeGreaterThan(8)
 })
@@ -106,7 +107,7 @@ test('a block that is another sound block of the dataset is refused, too', async
         first !== undefined && Buffer.compare(cid, first) === 0 ? (second ?? cid) : cid,
       ),
     )
-  const swapped = { ...backend, getBlocks: swap }
+  const swapped: Backend = { ...backend, getBlocks: swap }
   const { dataset } = await openTest({ backend: swapped })
   await expectRefused(collect(dataset.entries()), 'block_mismatch')
   await open()
@@ -132,7 +133,7 @@ test('a chain that is read ahead in parallel is checked block by block', async (
   for (const index of [0, 100, 255, 256, 299]) {
     backend.flip(chain[index])
     await expectRefused(openTest({ backend }), 'block_mismatch')
-    backend.heal()
+    backend.mend()
   }
   expect((await (await openTest({ backend })).dataset.list()).totalCount).toBe(300)
 })
@@ -153,12 +154,12 @@ test('content with other bytes is refused: on reading, and when a tip that needs
       'block_mismatch',
     )
     expect(error.details['cid']).toBe(printCid(tip))
-    backend.heal()
+    backend.mend()
   }
   for (const cid of [inner.tip, outer.tip]) {
     backend.flip(cid)
     await expectRefused(dataset.append({ pi: 'new', tip: outer.tip }), 'block_mismatch')
-    backend.heal()
+    backend.mend()
   }
   expect(await dataset.append({ pi: 'new', tip: outer.tip })).toMatchObject({ ver: 1 })
   expect(flipped(dagCbor.encode({ n: 1 }))).not.toEqual(dagCbor.encode({ n: 1 }))
@@ -176,6 +177,6 @@ test('a running process believes a changed block no more than a new one', async 
   backend.flip(head ?? undefined)
   await expectRefused(running.dataset.list(), 'block_mismatch')
   await expectRefused(running.dataset.append({ pi: 'again', tip: A }), 'block_mismatch')
-  backend.heal()
+  backend.mend()
   expect((await running.dataset.list({ limit: 1000 })).items).toHaveLength(605)
 })

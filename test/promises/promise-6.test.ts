@@ -75,6 +75,7 @@ async function watched(): Promise<{
       stage: async (dataset, label, options) => {
         const staging = await memory.stage(dataset, label, options)
         return {
+          ...staging, // by which the store knows it again
           put: (blocks, callOptions) => {
             most.staged = Math.max(
               most.staged,
@@ -138,6 +139,7 @@ test('a stream of bytes goes to the store as it comes', async () => {
     stage: async (dataset, label, options) => {
       const staging = await memory.stage(dataset, label, options)
       return {
+        ...staging, // by which the store knows it again
         put: async (blocks, callOptions) => {
           stored += blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
           await staging.put(blocks, callOptions)

@@ -120,7 +120,7 @@ test('a missing chain block is named, whichever it is, and no commit is made', a
     const error = await expectRefused(open(backend), 'block_missing')
     expect(error.message).toContain(`the chain block ${printCid(cid)}`)
     await expectRefused(new Cairn(backend).open(), 'block_missing')
-    backend.heal()
+    backend.mend()
   }
   expect(await memory.newest('main', -1)).toEqual(before)
 })
@@ -329,6 +329,7 @@ test('a store that was emptied or swapped under a running process is not written
   let current: Backend = memory
   const swappable = wrapBackend(memory, {
     newest: (dataset, than, options) => current.newest(dataset, than, options),
+    getCommit: (dataset, number, options) => current.getCommit(dataset, number, options),
     commit: (request, options) => current.commit(request, options),
     getBlocks: (cids, options) => current.getBlocks(cids, options),
   })

@@ -1,0 +1,97 @@
+/**
+ * The commits of a dataset, looked at where they change: by halving, since generations never go back,
+ * and there may be millions of commits between two changes.
+ */
+import type { Commit } from '../../model/commit.ts'
+import { bytesEqual } from '../../model/cid.ts'
+import type { Context } from '../context.ts'
+import { checkedCommit } from '../pointer.ts'
+
+export interface CommitLog {
+  /** Undefined where the store has none (any more). */
+  read(number: number): Promise<Commit | undefined>
+  readonly newest: Commit
+  readonly oldest: number
+}
+
+/** The commits from `oldest` to `newest`, each read once. */
+export function commitLog(
+  { backend }: Pick<Context, 'backend'>,
+  newest: Commit,
+  oldest: number,
+  signal?: AbortSignal,
+): CommitLog {
+  const known = new Map<number, Commit>([[newest.number, newest]])
+  return {
+    newest,
+    oldest,
+    async read(number) {
+      const there = known.get(number)
+      if (there !== undefined) return there
+      const bytes = await backend.getCommit(newest.dataset, number, { signal })
+      if (bytes === undefined) return undefined
+      const { commit } = checkedCommit(newest.dataset, number, bytes)
+      known.set(number, commit)
+      return commit
+    },
+  }
+}
+
+/** The commits of one generation, as far as they are in the log. */
+export interface Generation {
+  readonly first: Commit
+  readonly last: Commit
+}
+
+/** Newest first. */
+export async function* generations(log: CommitLog): AsyncGenerator<Generation> {
+  let last: Commit | undefined = log.newest
+  while (last !== undefined) {
+    const { number } = last.generation
+    const from = log.oldest
+    const at = await firstWhere(log, from, last.number, (one) => one.generation.number >= number)
+    const first: Commit = (await log.read(at)) ?? last
+    yield { first, last }
+    last = first.number > log.oldest ? await log.read(first.number - 1) : undefined
+  }
+}
+
+/** The lowest number in [from, to] whose commit `holds`; it holds for `to`, and stays so from there on. */
+export async function firstWhere(
+  log: CommitLog,
+  from: number,
+  to: number,
+  holds: (commit: Commit) => boolean,
+): Promise<number> {
+  let low = from
+  let high = to
+  while (low < high) {
+    const middle = Math.floor((low + high) / 2)
+    const commit = await log.read(middle)
+    // A commit that is gone counts as too old.
+    if (commit !== undefined && holds(commit)) high = middle
+    else low = middle + 1
+  }
+  return low
+}
+
+/** One commit for every kept list that the log has named, newest first. */
+export async function keptLists(log: CommitLog): Promise<Commit[]> {
+  const found: Commit[] = [log.newest]
+  const between = async (older: number, newer: Commit): Promise<void> => {
+    if (older >= newer.number) return
+    const commit = await log.read(older)
+    if (commit !== undefined && bytesEqual(commit.kept, newer.kept)) return
+    const middle = Math.floor((older + newer.number) / 2)
+    if (middle === older) {
+      if (commit !== undefined) found.push(commit)
+      return
+    }
+    const half = await log.read(middle)
+    if (half === undefined) return between(middle + 1, newer)
+    await between(middle, newer)
+    await between(older, half)
+  }
+  await between(log.oldest, log.newest)
+  return found
+}

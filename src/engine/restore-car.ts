@@ -1,0 +1,319 @@
+/**
+ * Restoring a dataset from CARs: from one, or from a base and its deltas.
+ *
+ *   1 find the state that is meant, and where it goes
+ *   2 walk all that it reaches, in the CARs and, for what they lack, in the store: every block hashed,
+ *     the tree proved to be the one its entries make, nothing missing
+ *   3 walk it again and put what the CARs hold into the store
+ *   4 read the engine's own blocks back
+ *   5 commit, with a new generation
+ *
+ * What fails before 3 leaves the store as it was, what fails before 5 leaves blocks that nothing names
+ * and that make the next try shorter. Commits, listings and what is kept change with 5 alone.
+ */
+import type { LoadedBlock } from '../chain/walk.ts'
+import { CairnError } from '../errors.ts'
+import { decodeChainBlock } from '../model/chain-block.ts'
+import { parseCid, printCid, type CidBytes } from '../model/cid.ts'
+import type { SnapshotHeader } from '../model/snapshot.ts'
+import { seenIn, type Visitor } from '../reach/met.ts'
+import { localSource, storeSource } from '../reach/source.ts'
+import { Walk, type WalkOptions } from '../reach/walk.ts'
+import type { Lease, Staging } from '../store/backend.ts'
+import { DigestMap } from '../util/digest-map.ts'
+import { factsOf, findCarState, readFrom, type CarState, type OpenCar } from '../car/state.ts'
+import type { Context, LongOptions } from './context.ts'
+import { deltaBetween, type Delta } from './delta.ts'
+import { noCounts, type CarCounts } from './export-car.ts'
+import { parseDatasetName } from './genesis.ts'
+import { takeLease } from './lease.ts'
+import { Pointer } from './pointer.ts'
+import { commitRestored, isRestored, proveTotal, type Restored } from './restore-commit.ts'
+import { RestoreStager } from './restore-stager.ts'
+import { keptSnapshots } from './snapshots.ts'
+import { readHeader } from './state.ts'
+import { readBack } from './stage-nodes.ts'
+import { NodeStore } from '../tree/node-store.ts'
+
+export interface RestoreCarOptions extends LongOptions {
+  /** The dataset to restore into; that of the CAR unless given. */
+  readonly as?: string | undefined
+  /** Put it in the place of what the dataset holds now. */
+  readonly replace?: boolean | undefined
+  /** Of several states in the CARs: `seq:N`, or a CID. */
+  readonly at?: string | undefined
+  /** Prove everything and change nothing. */
+  readonly dryRun?: boolean | undefined
+  /** The folder for what does not fit in memory; the system's unless given. */
+  readonly tempDir?: string | undefined
+}
+
+export interface RestoredCar extends Restored {
+  readonly status: 'restored' | 'already_restored' | 'planned'
+  readonly dataset: string
+  readonly snapshot: CidBytes
+  readonly root: CidBytes
+  readonly seq: number
+  readonly snapshotTs: number
+  readonly recentCount: number
+  readonly totalCount: number
+  /** Blocks of the CARs that belong to the state. */
+  readonly counts: CarCounts
+}
+
+const NODE_CACHE_BYTES = 16 << 20
+
+export interface RestoreTarget {
+  readonly name: string
+  readonly pointer: Pointer | undefined
+}
+
+export async function restoreCar(
+  context: Context,
+  cars: readonly OpenCar[],
+  openPointer: (name: string) => Promise<Pointer | undefined>,
+  options: RestoreCarOptions = {},
+): Promise<RestoredCar> {
+  const found = findCarState(cars, options.at)
+  const name = parseDatasetName(options.as ?? factsOf(found).dataset ?? 'main')
+  const target = { name, pointer: await openPointer(name) }
+  const current = await target.pointer?.current(options.signal)
+  const there = current !== undefined && isRestored(current, found)
+  // A dry run proves the CARs, whatever is there.
+  if (current !== undefined && there && options.dryRun !== true) {
+    return {
+      ...described(found, name),
+      status: 'already_restored',
+      ...asIs(current),
+      counts: noCounts(),
+    }
+  }
+  if (current !== undefined && !there && options.replace !== true && current.commit.next > 0) {
+    throw notEmpty(name, current.commit.totalCount)
+  }
+  const restore = new Restore(context, cars, found, options)
+  return restore.into(target)
+}
+
+class Restore {
+  readonly #context: Context
+  readonly #cars: readonly OpenCar[]
+  readonly #found: CarState
+  readonly #options: RestoreCarOptions
+
+  constructor(
+    context: Context,
+    cars: readonly OpenCar[],
+    found: CarState,
+    options: RestoreCarOptions,
+  ) {
+    this.#context = context
+    this.#cars = cars
+    this.#found = found
+    this.#options = options
+  }
+
+  async into(target: RestoreTarget): Promise<RestoredCar> {
+    const { signal, dryRun } = this.#options
+    const base = await this.#base()
+    try {
+      const delta = base && (await this.#deltaFrom(base.header))
+      try {
+        const { counts, chain } = await this.#prove(delta)
+        const done = { ...described(this.#found, target.name), counts }
+        if (dryRun === true) return { ...done, status: 'planned', generation: 0, undo: null }
+        const purpose = `restore of ${printCid(this.#found.root)}`
+        const staging = await this.#context.backend.stage(target.name, purpose, { signal })
+        const restored = await this.#load(target, staging, { delta, chain })
+        return { ...done, status: 'restored', ...restored }
+      } finally {
+        delta?.close()
+      }
+    } finally {
+      await base?.lease.release()
+    }
+  }
+
+  /** Of a delta: its base in the store, leased; undefined when the CARs hold all. */
+  async #base(): Promise<{ header: SnapshotHeader; lease: Lease } | undefined> {
+    const since = this.#found.checkpoint?.since ?? null
+    if (since === null || this.#cars.some((car) => car.has(since))) return undefined
+    const { backend } = this.#context
+    const { signal } = this.#options
+    const note = { commit: null, snapshots: [since], purpose: 'restore of a delta' }
+    const lease = await takeLease(this.#context, { ...note, dataset: '' }, { signal })
+    try {
+      for (const dataset of await backend.datasets({ signal })) {
+        const header = await this.#keptHeader(dataset, since)
+        if (header !== undefined) return { header, lease }
+      }
+    } catch (error) {
+      await lease.release()
+      throw error
+    }
+    await lease.release()
+    throw new CairnError(
+      'base_missing',
+      `The store does not keep ${printCid(since)}, the base of this delta.`,
+      {
+        hint: 'Restore the base first, or name its CAR beside the delta.',
+        cid: printCid(since),
+      },
+    )
+  }
+
+  async #keptHeader(dataset: string, since: CidBytes): Promise<SnapshotHeader | undefined> {
+    const pointer = await Pointer.open(this.#context, dataset, this.#options.signal)
+    if (pointer === undefined) return undefined
+    for await (const { cid } of keptSnapshots(this.#context, pointer.seen.commit)) {
+      if (printCid(cid) !== printCid(since)) continue
+      return readHeader(
+        this.#context,
+        { ...pointer.seen.commit, snapshot: cid },
+        this.#options.signal,
+      )
+    }
+    return undefined
+  }
+
+  #deltaFrom(base: SnapshotHeader): Promise<Delta> {
+    return deltaBetween(this.#nodes(), base, this.#found.header, { signal: this.#options.signal })
+  }
+
+  /** The nodes of the tree, which lie in the CARs, and those of a delta's base in the store. */
+  #nodes(): NodeStore {
+    const { backend } = this.#context
+    return new NodeStore(
+      {
+        getBlocks: async (cids, call) => {
+          const own = cids.map((cid) => readFrom(this.#cars, cid))
+          const lacking = cids.filter((_, i) => own[i] === undefined)
+          const others = lacking.length === 0 ? [] : await backend.getBlocks(lacking, call)
+          let next = 0
+          return own.map((bytes) => bytes ?? others[next++])
+        },
+      },
+      NODE_CACHE_BYTES,
+    )
+  }
+
+  /** Step 2. What is missing or wrong is thrown. */
+  async #prove(delta: Delta | undefined): Promise<{ counts: CarCounts; chain: LoadedBlock[] }> {
+    const counts = noCounts()
+    const chain: LoadedBlock[] = []
+    let done = 0
+    const visitor: Visitor = {
+      block: ({ kind, cid, bytes }) => {
+        if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
+        if (!this.#has(cid)) return
+        counts[kind] += 1
+        done += 1
+        if (done % 4096 === 0) this.#options.onProgress?.({ step: 'prove', done })
+      },
+      problem: (error) => {
+        throw this.#placed(error)
+      },
+    }
+    await this.#walk({ visitor, rebuild: true }, delta)
+    await proveTotal(this.#nodes(), this.#found, chain, this.#options.signal)
+    return { counts, chain }
+  }
+
+  /** Steps 3 to 5. */
+  async #load(
+    target: RestoreTarget,
+    staging: Staging,
+    { delta, chain }: { delta: Delta | undefined; chain: readonly LoadedBlock[] },
+  ): Promise<Restored> {
+    const { signal, onProgress } = this.#options
+    let outcome: 'committed' | 'dropped' = 'dropped'
+    try {
+      const stager = new RestoreStager(staging, (cid) => this.#has(cid), this.#options)
+      await this.#walk({ visitor: stager.visitor }, delta)
+      await stager.finish()
+      await readBack(this.#context, stager.records, signal, (done) =>
+        onProgress?.({ step: 'read back', done, total: stager.records.length }),
+      )
+      const restored = await commitRestored(this.#context, target, this.#found, {
+        chain,
+        staging,
+        minted: this.#options.as,
+        signal,
+      })
+      outcome = 'committed'
+      return restored
+    } finally {
+      await staging.end(outcome).catch((error: unknown) => {
+        this.#context.log.error('staging.end_failed', { outcome, error: String(error) })
+      })
+    }
+  }
+
+  async #walk(
+    { visitor, rebuild }: Pick<WalkOptions, 'visitor' | 'rebuild'>,
+    delta: Delta | undefined,
+  ): Promise<void> {
+    const { root, checkpoint, header } = this.#found
+    const seen = new DigestMap({ tempDir: this.#options.tempDir })
+    try {
+      const walk = new Walk({
+        source: localSource(this.#cars, storeSource(this.#context.backend, true)),
+        visitor,
+        seen: seenIn(seen),
+        // A restore needs all content of a linked dataset, whatever the CAR brings of it.
+        content: header.content === 'linked' ? 'full' : 'index',
+        // A leaf of the base is there with all its content.
+        wantsTip: delta && ((tip, leaf) => !delta.hasNode(leaf) && delta.hasChangedTip(tip)),
+        rebuild: rebuild ?? false,
+        signal: this.#options.signal,
+      })
+      if (checkpoint === undefined) await walk.snapshot(root)
+      else await walk.checkpoint(root)
+    } finally {
+      seen.close()
+    }
+  }
+
+  #has(cid: CidBytes): boolean {
+    return this.#cars.some((car) => car.has(cid))
+  }
+
+  /** With the place where a damaged block stands. */
+  #placed(error: CairnError): CairnError {
+    const { cid } = error.details
+    const car =
+      typeof cid === 'string' ? this.#cars.find((one) => one.has(parseCid(cid))) : undefined
+    if (car === undefined || typeof cid !== 'string') return error
+    const offset = car.offsetOf(parseCid(cid))
+    return new CairnError(error.code, `${error.message} It is at byte ${offset} of ${car.path}.`, {
+      ...error.details,
+      hint: error.hint ?? 'Take another copy of the CAR.',
+      path: car.path,
+      offset,
+    })
+  }
+}
+
+function described(
+  { snapshot, header, ...found }: CarState,
+  dataset: string,
+): Omit<RestoredCar, 'status' | 'counts' | keyof Restored> {
+  const { recentCount, totalCount } = factsOf({ snapshot, header, ...found })
+  const { root, seq, ts } = header
+  return { dataset, snapshot, root, seq, snapshotTs: ts, recentCount, totalCount }
+}
+
+function asIs({ commit }: Pointer['seen']): Restored {
+  return { generation: commit.generation.number, undo: null }
+}
+
+function notEmpty(name: string, count: number): CairnError {
+  return new CairnError(
+    'conflict',
+    `The dataset "${name}" is not empty: it has ${count} entities.`,
+    {
+      hint: 'Restore it under another name with --as, or put it in the place of this one with --replace; that is undone by a rollback.',
+      dataset: name,
+    },
+  )
+}
