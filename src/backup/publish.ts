@@ -1,0 +1,98 @@
+/**
+ * Giving files their final names. Everything is written and synced under names nobody looks for; a file
+ * then gets its name in one step, and never takes that of one that is there.
+ */
+import { link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { CairnError } from '../errors.ts'
+import { isUnfinishedName, unfinishedName } from './name.ts'
+
+const STALE_MS = 24 * 3_600_000
+/** What a disk says that knows no hard links. */
+const NO_LINKS = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK'])
+
+/** False when a file of that name is there. The temporary name may stay, too: its owner removes it. */
+export async function publish(temporary: string, final: string): Promise<boolean> {
+  try {
+    await link(temporary, final)
+    return true
+  } catch (error) {
+    const code = codeOf(error)
+    if (code === 'EEXIST') return false
+    if (!NO_LINKS.has(code)) throw error
+  }
+  if (await isThere(final)) return false
+  await rename(temporary, final)
+  return true
+}
+
+/** A synced file of this text under a name that nobody looks for. */
+export async function writeTemporary(folder: string, name: string, text: string): Promise<string> {
+  const path = join(folder, unfinishedName(name))
+  try {
+    await using file = await open(path, 'wx', 0o600)
+    await file.writeFile(text)
+    await file.sync()
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+  return path
+}
+
+/** Replaces a file as a whole, or makes it. */
+export async function writeWhole(folder: string, name: string, text: string): Promise<void> {
+  const temporary = await writeTemporary(folder, name, text)
+  await rename(temporary, join(folder, name))
+  await syncFolder(folder)
+}
+
+export async function syncFolder(path: string): Promise<void> {
+  await using folder = await open(path)
+  await folder.sync()
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    (error: unknown) => {
+      if (codeOf(error) === 'ENOENT') return false
+      throw error
+    },
+  )
+}
+
+/** Refuses to write where something is. */
+export async function refuseExisting(paths: readonly string[]): Promise<void> {
+  for (const path of paths) {
+    if (!(await isThere(path))) continue
+    throw new CairnError('usage', `The file ${path} is there already.`, {
+      hint: 'Name another file, or replace it with --force.',
+      path,
+    })
+  }
+}
+
+/** Refuses to write the file `path` where there is no `folder` for it, or where it is one itself. */
+export async function checkFolder(folder: string, path: string): Promise<void> {
+  const cannot = (why: string, hint: string): CairnError =>
+    new CairnError('usage', `The file ${path} cannot be written: ${why}.`, { hint, path })
+  if (!(await isThere(folder))) throw cannot('there is no such folder', 'Check the path.')
+  const isFolder = (await isThere(path)) && (await stat(path)).isDirectory()
+  if (isFolder) throw cannot('it is a folder', 'Name a file.')
+}
+
+/** Removes what was never finished, by processes that are long gone: nothing was written to it for a day. */
+export async function removeStale(folder: string, now: number): Promise<void> {
+  for (const name of (await readdir(folder)).filter(isUnfinishedName)) {
+    const path = join(folder, name)
+    const written = await stat(path).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => now,
+    )
+    if (now - written > STALE_MS) await rm(path, { force: true })
+  }
+}
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error ? String(error.code) : ''
