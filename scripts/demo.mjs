@@ -1,14 +1,16 @@
 /**
  * The main job, from nothing: entities in, a snapshot, updates, a second snapshot that shares most of
- * its chunks with the first, pages, and all of it carried to a second store.
+ * its chunks with the first, pages, and all of it in one file from which a second store is restored.
  *
  *   node scripts/demo.mjs [--keep DIR]
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { once } from 'node:events'
+import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openCairn, printCid } from '../dist/index.js'
@@ -22,6 +24,7 @@ const { values: flags } = parseArgs({ options: { keep: { type: 'string' } } })
 const folder = flags.keep ?? (await mkdtemp(join(tmpdir(), 'cairn-demo-')))
 const first = `lmdb:${join(folder, 'first')}`
 const second = `lmdb:${join(folder, 'second')}`
+const car = join(folder, 'backup.car')
 
 const say = (text = '') => process.stdout.write(`${text}\n`)
 const step = (text) => say(`\n== ${text}`)
@@ -83,31 +86,24 @@ async function pages(dataset) {
   } while (cursor !== null)
 }
 
+/** Runs `cairn` as a shell would, and answers with its last line. */
+async function run(...words) {
+  say(`  $ cairn ${words.join(' ').replaceAll(folder, '...')}`)
+  const child = spawn(process.execPath, [cairnCommand, ...words, '--quiet'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  const [lines, [code]] = await Promise.all([text(child.stdout), once(child, 'close')])
+  if (code !== 0) throw new Error(`cairn ${words[0]} ended with ${code}.`)
+  return lines.trim().split('\n').at(-1)
+}
+
 async function carryOver() {
-  step('Carrying everything to a second store: cairn export --values | cairn import -')
-  const [code, time] = await timed(
-    () =>
-      new Promise((resolve, reject) => {
-        const out = spawn(
-          process.execPath,
-          [cairnCommand, 'export', '--store', first, '--values', '--quiet'],
-          {
-            stdio: ['ignore', 'pipe', 'inherit'],
-          },
-        )
-        const into = spawn(
-          process.execPath,
-          [cairnCommand, 'import', '-', '--store', second, '--quiet'],
-          {
-            stdio: [out.stdout, 'ignore', 'inherit'],
-          },
-        )
-        for (const child of [out, into]) child.on('error', reject)
-        into.on('close', resolve)
-      }),
-  )
-  if (code !== 0) throw new Error(`cairn import ended with ${code}.`)
-  say(`  done in ${time}`)
+  step('Backing everything up into one file, and restoring it into a second store')
+  const [, exported] = await timed(() => run('export-car', '--store', first, '--out', car))
+  const { size } = await stat(car)
+  say(`  ${(size / 1e6).toFixed(1)} MB, written, read back and compared in ${exported}`)
+  const [snapshot, restored] = await timed(() => run('restore-car', car, '--store', second))
+  say(`  ${snapshot}: proved, then loaded, in ${restored}`)
 }
 
 const cairn = await openCairn(first)
@@ -123,14 +119,13 @@ const latest = await build(dataset, 'Building again')
 await showRewritten(dataset)
 await pages(dataset)
 
-const copy = await openCairn(second)
-await copy.init('main', { chunkSize: CHUNK_SIZE })
 await carryOver()
-const copied = await (await copy.dataset('main')).build()
+const copy = await openCairn(second)
+const copied = await (await copy.dataset('main')).status()
 step('Comparing the two stores')
 say(`  first   ${printCid(latest.root)}`)
-say(`  second  ${printCid(copied.root)}`)
-if (printCid(latest.root) !== printCid(copied.root)) throw new Error('The stores differ.')
+say(`  second  ${copied.root}`)
+if (printCid(latest.root) !== copied.root) throw new Error('The stores differ.')
 say('  The same root: both hold the same entities, byte for byte.')
 await cairn.close()
 await copy.close()

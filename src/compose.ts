@@ -1,6 +1,8 @@
 /** The composition root: the only file that knows which backends there are. */
 import { CairnError } from './errors.ts'
 import { Cairn, type CairnOptions } from './engine/cairn.ts'
+import type { CarFile } from './car/file.ts'
+import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'
 import type { Backend } from './store/backend.ts'
 
 export interface StoreOptions {
@@ -16,7 +18,10 @@ export interface StoreOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** Opens the store that `store` names: `lmdb:DIR`, `kubo:URL` or `memory:`. Loads only its backend. */
+/**
+ * Opens the store that `store` names: `lmdb:DIR`, `kubo:URL`, `memory:`, or to read from CARs `car:FILE`
+ * (`car:BASE,DELTA...`). Loads only its backend.
+ */
 export async function openBackend(store: string, options: StoreOptions = {}): Promise<Backend> {
   const colon = store.indexOf(':')
   const kind = colon < 0 ? store : store.slice(0, colon)
@@ -38,9 +43,38 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
       ...(signal === undefined ? {} : { signal }),
     })
   }
-  throw new CairnError('usage', 'A store is named lmdb:DIR, kubo:URL or memory:.', {
+  if (kind === 'car' && place !== '') return openCarStore(place.split(','), options.signal)
+  throw new CairnError('usage', 'A store is named lmdb:DIR, kubo:URL, car:FILE or memory:.', {
     hint: 'For example lmdb:./data or kubo:http://127.0.0.1:5001.',
   })
+}
+
+async function openCarStore(
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Backend> {
+  const { CarFile: Car } = await import('./car/file.ts')
+  const { openCarBackend } = await import('./backend/car.ts')
+  const cars: CarFile[] = []
+  const close = async (): Promise<void> => {
+    for (const car of cars) await car.close()
+  }
+  try {
+    for (const path of paths) cars.push(await Car.open(path, { signal }))
+    return openCarBackend(cars, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** Reads from CARs that are open. Closing it leaves them open. */
+export async function cairnOfCars(
+  cars: readonly CarFile[],
+  options: CairnOptions = {},
+): Promise<Cairn> {
+  const { openCarBackend } = await import('./backend/car.ts')
+  return new Cairn(openCarBackend(cars), options)
 }
 
 /** Opens a store and everything in it. Close it when done. */
@@ -49,4 +83,9 @@ export async function openCairn(
   options: StoreOptions & CairnOptions = {},
 ): Promise<Cairn> {
   return new Cairn(await openBackend(store, options), options)
+}
+
+/** A node with data of the system that Cairn replaces; of any age, and only to read from. */
+export async function openOldNode(options: OldNodeOptions): Promise<OldNode> {
+  return (await import('./backend/kubo/old-files.ts')).openOldFiles(options)
 }

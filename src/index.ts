@@ -11,6 +11,18 @@ export type { ImportEntry } from './engine/import-entry.ts'
 export type { BuildOptions, BuildReport } from './engine/build.ts'
 export type { LongOptions, Logger, Progress } from './engine/context.ts'
 export type { InitOptions } from './engine/genesis.ts'
+export type { CarCounts, ExportCarOptions, ExportedCar } from './engine/export-car.ts'
+export type { OpenCar } from './car/state.ts'
+export type { RestoreCarOptions, RestoredCar } from './engine/restore-car.ts'
+export type { PruneOptions, PruneReport } from './engine/prune/prune.ts'
+export type { RetentionPolicy } from './retention/policy.ts'
+export { verifyDataset, type VerifyOptions } from './verify/verify.ts'
+export type { VerifyReport } from './verify/report.ts'
+export { CarFile, type CarFileOptions } from './car/file.ts'
+export { FileSink } from './car/file-sink.ts'
+export { CarWriter, type BlockWriter, type CarSink, type CarWritten } from './car/writer.ts'
+export { CarV2Writer } from './car/writer-v2.ts'
+export type { CarContent } from './model/checkpoint.ts'
 export type { ListOptions, Page } from './engine/list.ts'
 export type { LoggedEntry } from './engine/history.ts'
 export type { RollbackOptions, RollbackReport, RollbackTarget } from './engine/rollback.ts'
@@ -35,9 +47,14 @@ export type {
   CallOptions,
   CommitOutcome,
   CommitRequest,
+  Freed,
   HeldBlock,
+  HeldCid,
   Hold,
+  Lease,
+  ReadOptions,
   Staging,
   StoredCommit,
   StoreStatus,
+  Sweep,
 } from './store/backend.ts'

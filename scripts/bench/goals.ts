@@ -40,4 +40,28 @@ export const GOALS: readonly Goal[] = [
     side: 'below',
     text: "under 1 s, the node's walk of content apart",
   },
+  {
+    figure: /^embedded: (export|restore), \d+ content, to ipfs/,
+    limit: 5,
+    side: 'above',
+    text: '5 times as fast',
+  },
+  {
+    figure: /^embedded: (export|restore), \d+ index, to ipfs/,
+    limit: 2,
+    side: 'above',
+    text: '2 times as fast',
+  },
+  {
+    figure: /^kubo: (export|restore), \d+ (content|index), to ipfs/,
+    limit: 1 / 1.2,
+    side: 'above',
+    text: "within 1.2 times of the node's own",
+  },
+  {
+    figure: /^embedded: (export|restore), 1000000 .*, memory$/,
+    limit: 256,
+    side: 'below',
+    text: 'under 256 MB',
+  },
 ]

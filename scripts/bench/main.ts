@@ -64,6 +64,39 @@ async function onKubo(): Promise<void> {
   await scenario('kuboWalk', node.url, 2_295)
 }
 
+/** The same CAR through Cairn and through the node's own commands, each on a new store or node. */
+async function cars(count: number, kind: 'content' | 'index'): Promise<void> {
+  const dir = scratch()
+  const [store, other, car] = [`${dir}/store`, `${dir}/other`, `${dir}/out.car`]
+  const label = `${count} ${kind}`
+  await scenario('carStore', count, kind, store)
+  await scenario('carExport', `lmdb:${store}`, kind, car)
+  await scenario('carRestore', `lmdb:${other}`, kind, car)
+  const root = figures.find(({ name }) => name === `embedded: export, ${label}`)?.details?.['root']
+  {
+    await using node = await startKuboNode()
+    await scenario('carImportByNode', node.url, car, label)
+    await scenario('carExportByNode', node.url, String(root), label)
+  }
+  {
+    await using node = await startKuboNode()
+    await scenario('carRestore', `kubo:${node.url}`, kind, car)
+    await scenario('carExport', `kubo:${node.url}`, kind, `${dir}/again.car`)
+  }
+  for (const where of ['embedded', 'kubo']) {
+    compare(`${where}: export, ${label}`, `ipfs dag export, ${label}`)
+    compare(`${where}: restore, ${label}`, `ipfs dag import, ${label}`)
+  }
+  rmSync(dir, { recursive: true, force: true })
+}
+
+/** How many times as fast ours was. */
+function compare(ours: string, theirs: string): void {
+  const [a, b] = [ours, theirs].map((one) => figures.find(({ name }) => name === one)?.value)
+  if (a === undefined || b === undefined) return
+  figures.push({ name: `${ours}, to ${theirs.replace(/,.*/, '')}`, value: b / a, unit: 'ratio' })
+}
+
 function verdict({ name, value }: Figure): [string, string] {
   const goal = GOALS.find(({ figure }) => figure.test(name))
   if (goal === undefined) return ['', '']
@@ -78,8 +111,15 @@ function row(figure: Figure): string[] {
   return [name, `${shown} ${unit}`, ...verdict(figure), more.join(', ')]
 }
 
-await embedded()
-await onKubo()
+const carsAlone = flags.only.startsWith('car')
+if (!carsAlone) {
+  await embedded()
+  await onKubo()
+}
+if (flags.only === '' || carsAlone) {
+  await cars(flags.quick ? 20_000 : 200_000, 'content')
+  await cars(flags.quick ? 100_000 : 1_000_000, 'index')
+}
 
 mkdirSync(flags.out, { recursive: true })
 const machine = `${cpus().length} x ${cpus()[0]?.model ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, Node ${process.version}`

@@ -8,6 +8,7 @@ import { NodeStager, readBack } from '../../src/engine/stage-nodes.ts'
 import { SILENT, type Context } from '../../src/engine/context.ts'
 import { mergeTree, type NodeSink } from '../../src/tree/merge.ts'
 import { NodeStore } from '../../src/tree/node-store.ts'
+import { carExport, carRestore, carStore, ipfsCommand, type CarContentKind } from './cars.ts'
 import { entriesOf, idOf, runsOf, sortedEntries, tipOf, valuesOf } from './data.ts'
 import { measure, median, scratch, type Figure } from './measure.ts'
 
@@ -293,6 +294,9 @@ async function kuboWalk(url: string, count: number): Promise<Figure[]> {
   ]
 }
 
+const kindOf = (text: string | undefined): CarContentKind =>
+  text === 'index' ? 'index' : 'content'
+
 const SCENARIOS: Readonly<Record<string, (...args: string[]) => Promise<Figure[]>>> = {
   tree: (count) => tree(Number(count)),
   fold: (count) => fold(Number(count)),
@@ -306,6 +310,13 @@ const SCENARIOS: Readonly<Record<string, (...args: string[]) => Promise<Figure[]
   kuboBuildExternal: (url, count, fresh) =>
     kuboBuildExternal(String(url), Number(count), Number(fresh)),
   kuboWalk: (url, count) => kuboWalk(String(url), Number(count)),
+  carStore: (count, kind, dir) => carStore(Number(count), kindOf(kind), String(dir)),
+  carExport: (store, kind, path) => carExport(String(store), kindOf(kind), String(path)),
+  carRestore: (store, kind, path) => carRestore(String(store), kindOf(kind), String(path)),
+  carImportByNode: (url, path, label) =>
+    ipfsCommand(String(url), 'import', String(path), String(label)),
+  carExportByNode: (url, root, label) =>
+    ipfsCommand(String(url), 'export', String(root), String(label)),
 }
 
 const [name = '', ...args] = process.argv.slice(2)

@@ -4,6 +4,7 @@ import type { Config } from '../config/resolve.ts'
 import type { Cairn } from '../engine/cairn.ts'
 import type { Logger, LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
+import type { CommandEntry } from './commands.ts'
 import type { Options } from './options.ts'
 import type { Output } from './output.ts'
 import type { ProgressReporter } from './progress.ts'
@@ -25,6 +26,8 @@ export interface CommandSpec {
   readonly writes?: boolean
   /** Arguments and options. */
   readonly define: (command: Command) => void
+  /** Commands of its own, by a second name; `run` is then for calls without one. */
+  readonly tools?: readonly CommandEntry[]
   readonly run: (context: CommandContext) => Promise<void>
 }
 

@@ -3,6 +3,7 @@ import type { CommandSpec } from './command.ts'
 
 export interface CommandEntry {
   readonly name: string
+  readonly alias?: string
   readonly group: string
   readonly summary: string
   readonly load: () => Promise<CommandSpec>
@@ -82,16 +83,47 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/rollback.ts')).rollback,
   },
   {
+    name: 'prune',
+    group: SNAPSHOT,
+    summary: 'forget old snapshots and free what nothing needs',
+    load: async () => (await import('./command/prune.ts')).prune,
+  },
+  {
     name: 'import',
     group: MOVE,
     summary: 'read entities from NDJSON',
     load: async () => (await import('./command/import.ts')).importCommand,
   },
   {
+    name: 'import-arke',
+    group: MOVE,
+    summary: 'read the data of the system that Cairn replaces',
+    load: async () => (await import('./command/import-arke.ts')).importArkeCommand,
+  },
+  {
     name: 'export',
     group: MOVE,
     summary: 'write all entities as NDJSON',
     load: async () => (await import('./command/export.ts')).exportCommand,
+  },
+  {
+    name: 'export-car',
+    group: MOVE,
+    summary: 'back up everything into one verified CAR file',
+    load: async () => (await import('./command/export-car.ts')).exportCar,
+  },
+  {
+    name: 'restore-car',
+    alias: 'restore',
+    group: MOVE,
+    summary: 'bring back what a CAR file holds',
+    load: async () => (await import('./command/restore-car.ts')).restoreCar,
+  },
+  {
+    name: 'car',
+    group: MOVE,
+    summary: 'look into a CAR, verify it, take things out, without any store',
+    load: async () => (await import('./command/car.ts')).car,
   },
   {
     name: 'status',
@@ -116,6 +148,30 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: OTHER,
     summary: 'check the machine, the store and the dataset',
     load: async () => (await import('./command/doctor.ts')).doctor,
+  },
+  {
+    name: 'verify',
+    group: OTHER,
+    summary: 'read and hash what the store holds; never repairs',
+    load: async () => (await import('./command/verify.ts')).verify,
+  },
+  {
+    name: 'repair',
+    group: OTHER,
+    summary: 'bring back what verify found missing or corrupt from other copies',
+    load: async () => (await import('./command/repair.ts')).repair,
+  },
+  {
+    name: 'drill',
+    group: OTHER,
+    summary: 'try the newest backup: restore it into a scratch store and look',
+    load: async () => (await import('./command/drill.ts')).drillCommand,
+  },
+  {
+    name: 'compact',
+    group: OTHER,
+    summary: 'give the space of what was freed back to the system',
+    load: async () => (await import('./command/compact.ts')).compact,
   },
   {
     name: 'completion',

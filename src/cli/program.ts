@@ -28,20 +28,37 @@ export function buildProgram(run: RunCall): Command {
     .showSuggestionAfterError(true)
     .configureHelp({ showGlobalOptions: true })
   addGlobalOptions(program)
-  const defined = new Map<Command, CommandSpec>()
   for (const entry of COMMANDS) program.addCommand(placeholder(entry))
   program.addCommand(helpCommand(program))
   program.addHelpText('after', QUICK_START)
-  program.hook('preSubcommand', async (_, command) => {
+  defineWhenCalled(program, run)
+  return program
+}
+
+/** The commands of `parent` are defined when they are called, and so are the tools of one that has them. */
+function defineWhenCalled(parent: Command, run: RunCall): void {
+  const defined = new Set<Command>()
+  parent.hook('preSubcommand', async (_, command) => {
     if (defined.has(command)) return
     const spec = await defineCommand(command)
     if (spec === undefined) return
-    defined.set(command, spec)
+    defined.add(command)
+    if (spec.tools !== undefined) defineWhenCalled(command, run)
     command.action(() =>
-      run({ name: command.name(), spec, args: command.args, options: command.optsWithGlobals() }),
+      run({
+        name: pathOf(command).join(' '),
+        spec,
+        args: command.args,
+        options: command.optsWithGlobals(),
+      }),
     )
   })
-  return program
+}
+
+/** The names that lead to a command, without the program's. */
+function pathOf(command: Command): string[] {
+  const { parent } = command
+  return parent === null ? [] : [...pathOf(parent), command.name()]
 }
 
 const QUICK_START = `
@@ -58,24 +75,26 @@ function quiet(command: Command): Command {
   return command.exitOverride().configureOutput({ outputError: () => {} })
 }
 
-function placeholder({ name, group, summary }: CommandEntry): Command {
-  return quiet(new Command(name))
+function placeholder({ name, alias, group, summary }: CommandEntry): Command {
+  const command = quiet(new Command(name))
     .summary(summary)
     .description(`${summary.slice(0, 1).toUpperCase()}${summary.slice(1)}.`)
     .helpGroup(group)
     .helpOption('-h, --help', 'print help')
     .allowExcessArguments(false)
     .configureHelp({ showGlobalOptions: true })
+  return alias === undefined ? command : command.alias(alias)
 }
 
 /** Gives a placeholder its arguments, options and examples. */
 export async function defineCommand(command: Command): Promise<CommandSpec | undefined> {
-  const entry = COMMANDS.find(({ name }) => name === command.name())
-  const spec = await entry?.load()
+  const path = pathOf(command)
+  const spec = await findSpec(path)
   if (spec === undefined) return undefined
   spec.define(command)
+  for (const entry of spec.tools ?? []) command.addCommand(placeholder(entry))
   for (const name of SETTING_NAMES) {
-    if (SETTINGS[name].commands?.includes(command.name()) === true) addSetting(command, name)
+    if (SETTINGS[name].commands?.includes(path.join(' ')) === true) addSetting(command, name)
   }
   const width = Math.max(...spec.examples.map(([line]) => line.length))
   const examples = spec.examples.map(([line, what]) => `  ${line.padEnd(width)}  # ${what}`)
@@ -83,16 +102,29 @@ export async function defineCommand(command: Command): Promise<CommandSpec | und
   return spec
 }
 
+async function findSpec(path: readonly string[]): Promise<CommandSpec | undefined> {
+  let spec: CommandSpec | undefined
+  let entries: readonly CommandEntry[] = COMMANDS
+  for (const part of path) {
+    spec = await entries.find(({ name }) => name === part)?.load()
+    entries = spec?.tools ?? []
+  }
+  return spec
+}
+
 function helpCommand(program: Command): Command {
   return quiet(new Command('help'))
     .summary('help on a command')
     .helpGroup('Look after it:')
-    .argument('[command]')
-    .action(async (name: string | undefined) => {
-      const command = program.commands.find((one) => one.name() === name)
-      if (name === undefined) program.help()
-      if (command === undefined) program.error(`error: unknown command '${name}'`)
-      await defineCommand(command)
+    .argument('[command...]')
+    .action(async (names: readonly string[]) => {
+      let command = program
+      for (const name of names) {
+        const next = command.commands.find((one) => [one.name(), ...one.aliases()].includes(name))
+        if (next === undefined) program.error(`error: unknown command '${names.join(' ')}'`)
+        await defineCommand(next)
+        command = next
+      }
       command.help()
     })
 }

@@ -20,6 +20,7 @@ export interface Values {
   readonly chain_limit: number
   readonly rebuild_threshold: number
   readonly emergency_threshold: number
+  readonly backups_dir: string
   readonly cache_bytes: number
   readonly log_level: LogLevel
 }
@@ -140,6 +141,15 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     fallback: ({ chain_limit }) => Math.max(1, Math.floor(chain_limit * 0.8)),
     fallbackText: '80% of the chain limit',
     description: 'recent entries from which on it also warns that builds come too seldom',
+  },
+  backups_dir: {
+    kind: text,
+    env: ['CAIRN_BACKUPS_DIR', 'BACKUPS_DIR'],
+    flag: '--backups-dir <dir>',
+    commands: ['export-car', 'drill', 'prune'],
+    fallback: ({ data_dir }) => `${data_dir}/backups`,
+    fallbackText: 'DATA_DIR/backups',
+    description: 'the folder of backups',
   },
   cache_bytes: {
     kind: bytes,

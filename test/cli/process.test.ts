@@ -33,7 +33,9 @@ test('the version is that of package.json', async () => {
 test('help goes to stdout when asked for, and to stderr when nothing else was', async () => {
   const help = await box.run(['--help'])
   expect(help.code).toBe(0)
-  for (const { name } of COMMANDS) expect(help.stdout).toContain(`  ${name} `)
+  for (const { name, alias } of COMMANDS) {
+    expect(help.stdout).toContain(`  ${alias === undefined ? name : `${name}|${alias}`} `)
+  }
   const bare = await box.run([])
   expect(bare).toMatchObject({ code: 2, stdout: '' })
   expect(bare.stderr).toContain('Usage: cairn')
@@ -128,7 +130,7 @@ test('completion scripts are made for three shells, and bash takes its own', asy
     return (await exec('bash', ['-c', code])).stdout.trim().split(' ')
   }
   expect(await complete('his')).toEqual(['history'])
-  expect(await complete('--store', 'lmdb:x', 'imp')).toEqual(['import'])
+  expect(await complete('--store', 'lmdb:x', 'imp')).toEqual(['import', 'import-arke'])
   expect(await complete('import', '--b')).toEqual(['--batch'])
   expect(await complete('rollback', '--jso')).toEqual(['--json'])
   const others = await Promise.all(['zsh', 'fish'].map((shell) => box.ok(['completion', shell])))

@@ -28,19 +28,25 @@ export const completion: CommandSpec = {
       )
     }
     const program = buildProgram(() => Promise.resolve())
-    const commands: CompletedCommand[] = []
-    for (const command of program.commands) {
-      await defineCommand(command)
-      commands.push({
-        name: command.name(),
-        summary: command.summary(),
-        options: optionsOf(command),
-      })
-    }
+    const commands = await completed(program.commands)
     const script = completionScript(shell, commands, optionsOf(program))
     if (output.json) await output.document({ shell, script })
     else await output.text(script)
   },
+}
+
+async function completed(commands: readonly Command[]): Promise<CompletedCommand[]> {
+  const all: CompletedCommand[] = []
+  for (const command of commands) {
+    await defineCommand(command)
+    all.push({
+      name: command.name(),
+      summary: command.summary(),
+      options: optionsOf(command),
+      tools: await completed(command.commands),
+    })
+  }
+  return all
 }
 
 function optionsOf(command: Command): CompletedOption[] {

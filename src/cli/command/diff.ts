@@ -1,6 +1,7 @@
 import type { Change } from '../../index.ts'
 import { readDataset, type CommandSpec } from '../command.ts'
 import { entryRecord, formatCount, printable } from '../format.ts'
+import type { Output } from '../output.ts'
 
 export const diff: CommandSpec = {
   examples: [
@@ -15,23 +16,27 @@ export const diff: CommandSpec = {
   run: async (context) => {
     const { args, output, signal } = context
     const [before = '', after = 'latest'] = args
-    const counts = { added: 0, removed: 0, changed: 0 }
-    await readDataset(context, async (dataset) => {
-      for await (const change of dataset.diff(before, after, { signal })) {
-        const kind = kindOf(change)
-        if (kind === undefined) continue
-        counts[kind] += 1
-        if (output.json) await output.document(record(change, kind))
-        else await output.line(`${SIGNS[kind]} ${printable(change.pi)}`)
-      }
-      await output.flush()
-      if (output.json) return
-      const { added, removed, changed } = counts
-      output.note(
-        `${formatCount(added)} added, ${formatCount(removed)} removed, ${formatCount(changed)} changed`,
-      )
-    })
+    await readDataset(context, (dataset) =>
+      printChanges(output, dataset.diff(before, after, { signal })),
+    )
   },
+}
+
+export async function printChanges(output: Output, changes: AsyncIterable<Change>): Promise<void> {
+  const counts = { added: 0, removed: 0, changed: 0 }
+  for await (const change of changes) {
+    const kind = kindOf(change)
+    if (kind === undefined) continue
+    counts[kind] += 1
+    if (output.json) await output.document(record(change, kind))
+    else await output.line(`${SIGNS[kind]} ${printable(change.pi)}`)
+  }
+  await output.flush()
+  if (output.json) return
+  const { added, removed, changed } = counts
+  output.note(
+    `${formatCount(added)} added, ${formatCount(removed)} removed, ${formatCount(changed)} changed`,
+  )
 }
 
 type Kind = 'added' | 'removed' | 'changed'

@@ -1,4 +1,5 @@
-import { readDataset, type CommandSpec } from '../command.ts'
+import type { Dataset } from '../../engine/dataset.ts'
+import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { noEntity } from '../find.ts'
 import { columns, entryRecord, printable } from '../format.ts'
 import { addMoment, momentOf } from '../moment.ts'
@@ -13,18 +14,20 @@ export const get: CommandSpec = {
     command.argument('<pi>', 'the id of the entity')
     addMoment(command)
   },
-  run: async (context) => {
-    const { args, options, output, signal } = context
-    const [pi = ''] = args
-    const at = momentOf(options)
-    await readDataset(context, async (dataset) => {
-      const entry = await dataset.get(pi, { signal, ...(at === undefined ? {} : { at }) })
-      if (entry === undefined) throw noEntity(pi, dataset.name)
-      const record = entryRecord(entry)
-      if (output.json) return output.document(record)
-      const rows = Object.entries({ ...record, pi: printable(record.pi) })
-      for (const row of columns(rows.map(([name, value]) => [name, value ?? '-'])))
-        await output.line(row)
-    })
-  },
+  run: (context) =>
+    readDataset(context, (dataset) => printEntity(context, dataset, context.args[0])),
+}
+
+export async function printEntity(
+  { options, output, signal }: CommandContext,
+  dataset: Dataset,
+  pi = '',
+): Promise<void> {
+  const entry = await dataset.get(pi, { signal, at: momentOf(options) })
+  if (entry === undefined) throw noEntity(pi, dataset.name)
+  const record = entryRecord(entry)
+  if (output.json) return output.document(record)
+  const rows = Object.entries({ ...record, pi: printable(record.pi) })
+  for (const row of columns(rows.map(([name, value]) => [name, value ?? '-'])))
+    await output.line(row)
 }

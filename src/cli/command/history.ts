@@ -21,7 +21,12 @@ export const history: CommandSpec = {
         else await output.line(`${entryRow(entry)}\t${position}`)
         if (count >= limit) return
       }
-      if (count === 0) throw noEntity(pi, dataset.name)
+      if (count > 0) return
+      // A prune or a restore may have left nothing of it in the log.
+      const current = await dataset.get(pi, { signal })
+      if (current === undefined) throw noEntity(pi, dataset.name)
+      if (output.json) await output.document({ ...entryRecord(current), position: null })
+      else await output.line(`${entryRow(current)}\t-`)
     })
   },
 }

@@ -1,0 +1,158 @@
+import { stat } from 'node:fs/promises'
+import { openCars } from '../../backup/open-cars.ts'
+import { cidCounts } from '../../backup/sidecar.ts'
+import type { Cairn } from '../../engine/cairn.ts'
+import { factsOf, findCarState, type OpenCar } from '../../car/state.ts'
+import type { RestoredCar } from '../../engine/restore-car.ts'
+import { CairnError, isCairnError } from '../../errors.ts'
+import { printCid } from '../../model/cid.ts'
+import { identitiesOption } from '../backup-options.ts'
+import { longOptions, withStore, type CommandContext, type CommandSpec } from '../command.ts'
+import { confirm } from '../confirm.ts'
+import { counted, formatCount, formatTime } from '../format.ts'
+import { collect } from '../options.ts'
+
+export const restoreCar: CommandSpec = {
+  examples: [
+    ['cairn restore-car backups/main-7-....car', 'into a store that lacks the dataset'],
+    ['cairn restore-car b.car --dry-run', 'proves all of it, changes nothing'],
+    ['cairn restore-car base.car delta.car', 'a base and its deltas, in any order'],
+    ['cairn restore-car b.car --as trial', 'beside what is there'],
+    ['cairn restore-car b.car --replace --yes', 'in its place; undone by a rollback'],
+    ['ssh host cat b.car | cairn restore-car -', 'from stdin'],
+    ['cairn restore-car b.car.age --identity key.txt', 'one that is encrypted'],
+  ],
+  writes: true,
+  define: (command) =>
+    command
+      .argument('<car...>', 'files, or "-" for stdin; a CID or seq:N behind them is taken as --at')
+      .option('--as <name>', 'into this dataset instead of the one that the CAR names')
+      .option('--replace', 'put it in the place of what the dataset holds now')
+      .option('--at <selector>', 'of several states in the CARs this one: seq:7, a CID')
+      .option('--identity <file>', 'secret keys of age; may be repeated', collect)
+      .option('-n, --dry-run', 'prove everything and change nothing')
+      .option('-y, --yes', 'do not ask'),
+  run: async (context) => {
+    const { sources, at } = await sourcesOf(context)
+    const identities = await identitiesOption(context)
+    const opened = await openCars(sources, { ...longOptions(context), identities })
+    try {
+      const to = { at, as: targetName(context, opened.cars, at) }
+      const report = await withTarget(context, async (cairn) => {
+        await confirmReplacing(context, cairn, opened.cars, to)
+        const { options } = context
+        return cairn.restoreCar(opened.cars, {
+          ...longOptions(context),
+          ...to,
+          replace: options.switch('--replace'),
+          dryRun: options.switch('--dry-run'),
+        })
+      })
+      await print(context, report)
+    } finally {
+      await opened.close()
+    }
+  },
+}
+
+/** The older interface was `restore-from-car CAR [CID]`. */
+async function sourcesOf({
+  args,
+  options,
+}: CommandContext): Promise<{ sources: readonly string[]; at: string | undefined }> {
+  const at = options.text('--at')
+  const last = args.at(-1) ?? ''
+  const isSelector = /^(seq:\d{1,15}|baf[a-z2-7]{5,200})$/.test(last) && !(await isThere(last))
+  if (!isSelector || args.length < 2) return { sources: args, at }
+  if (at === undefined) return { sources: args.slice(0, -1), at: last }
+  throw new CairnError('usage', `Both ${last} and --at ${at} say which state is meant.`, {
+    hint: 'Leave one of them out.',
+  })
+}
+
+const isThere = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  )
+
+/** The dataset that was asked for: with --as any, with a setting only the one that the CAR names. */
+function targetName(
+  { options, config }: CommandContext,
+  cars: readonly OpenCar[],
+  at: string | undefined,
+): string | undefined {
+  const as = options.text('--as')
+  if (as !== undefined || config.origins.dataset === 'default') return as
+  const { dataset: asked } = config.values
+  const { dataset: named } = factsOf(findCarState(cars, at))
+  // A snapshot that other tools have exported names no dataset.
+  if (named === undefined) return asked
+  if (named === asked) return undefined
+  throw new CairnError('usage', `The CAR holds the dataset "${named}", not "${asked}".`, {
+    hint: `To restore it under the other name add --as ${asked}; else -d ${named}.`,
+  })
+}
+
+/** A dry run needs no store that is there, and makes none. */
+async function withTarget(
+  context: CommandContext,
+  use: (cairn: Cairn) => Promise<RestoredCar>,
+): Promise<RestoredCar> {
+  if (!context.options.switch('--dry-run')) return withStore(context, true, use)
+  try {
+    return await withStore(context, false, use)
+  } catch (error) {
+    if (!isCairnError(error, 'store_not_found')) throw error
+    const { config } = context
+    const values = { ...config.values, store: 'memory:' }
+    return withStore({ ...context, config: { ...config, values } }, true, use)
+  }
+}
+
+async function confirmReplacing(
+  context: CommandContext,
+  cairn: Cairn,
+  cars: readonly OpenCar[],
+  { at, as }: { readonly at: string | undefined; readonly as: string | undefined },
+): Promise<void> {
+  const { options, signal } = context
+  const asks = options.switch('--replace') && !options.switch('--yes')
+  if (!asks || options.switch('--dry-run')) return
+  const facts = factsOf(findCarState(cars, at))
+  const name = as ?? facts.dataset ?? 'main'
+  if (!(await cairn.datasets()).includes(name)) return
+  const { pointer } = await (await cairn.dataset(name)).status({ signal })
+  const now = counted(Number(pointer['total_count']), 'entity', 'entities')
+  const then = formatCount(facts.totalCount)
+  await confirm(context, `"${name}" goes from ${now} to ${then}. Go on?`)
+}
+
+async function print({ output }: CommandContext, report: RestoredCar): Promise<void> {
+  const { status, dataset, seq, snapshotTs, recentCount, totalCount, generation, undo } = report
+  const snapshot = printCid(report.snapshot)
+  if (output.json) {
+    return output.document({
+      status,
+      dataset,
+      snapshot,
+      root: printCid(report.root),
+      seq,
+      snapshot_ts: formatTime(snapshotTs),
+      recent_count: recentCount,
+      total_count: totalCount,
+      generation: status === 'planned' ? null : generation,
+      undo,
+      cid_counts: cidCounts(report.counts),
+    })
+  }
+  await output.line(snapshot)
+  await output.flush()
+  const recent = counted(recentCount, 'recent entry', 'recent entries')
+  const what = `snapshot ${seq}, ${counted(totalCount, 'entity', 'entities')}, ${recent}`
+  if (status === 'already_restored') output.note(`"${dataset}" is in this state already: ${what}`)
+  if (status === 'planned') output.note(`all of it is there; "${dataset}" would get ${what}`)
+  if (status !== 'restored') return
+  output.note(`"${dataset}" is restored: ${what}`)
+  if (undo !== null) output.note(`to undo: cairn rollback --commit ${undo} -d ${dataset}`)
+}
