@@ -1,0 +1,15 @@
+/** The embedded store: exports, restores and prunes whose process is killed at random moments. */
+import { beforeAll, expect, test } from 'vitest'
+import { builtDist } from '../helpers/built.ts'
+import { expectKillsHarmless } from './expect.ts'
+
+const KILLS = 14
+
+beforeAll(async () => {
+  await builtDist()
+}, 120_000)
+
+test('14 kills lose nothing and leave no half file', async () => {
+  const { kills } = await expectKillsHarmless('lmdb', KILLS)
+  expect(kills.length).toBe(KILLS)
+}, 120_000)

@@ -1,0 +1,96 @@
+/** Which kills there are: so many on each backend, in turn an export, a restore and a prune. */
+import { Random } from '../helpers/random.ts'
+import type { Built } from './child.ts'
+import { kuboGrounds, lmdbGrounds } from './ground.ts'
+import { exportOperation } from './kill-export.ts'
+import { pruneOperation } from './kill-prune.ts'
+import { restoreOperation } from './kill-restore.ts'
+import type { Operation } from './operation.ts'
+import { KillSeries, type Killed, type Series, type Victim } from './run.ts'
+import type { Amounts } from './material.ts'
+
+export interface Plan {
+  readonly backend: 'lmdb' | 'kubo'
+  readonly kills: number
+  readonly seed: number
+  readonly onKill?: (killed: Killed, number: number) => void
+}
+
+export interface Outcome {
+  readonly kills: readonly Killed[]
+  readonly lostNodes: number
+}
+
+interface Sizes {
+  readonly large: Amounts
+  readonly many: Amounts
+  readonly small: Amounts
+}
+
+/** Requests to a node take longer than those to a file. */
+const SIZES: Readonly<Record<Plan['backend'], Sizes>> = {
+  lmdb: {
+    large: { entities: 3000, snapshots: 3, textBytes: 1000 },
+    many: { entities: 3000, snapshots: 10, textBytes: 400 },
+    small: { entities: 300, snapshots: 2, textBytes: 200 },
+  },
+  kubo: {
+    large: { entities: 1500, snapshots: 2, textBytes: 1000 },
+    many: { entities: 800, snapshots: 8, textBytes: 2000 },
+    small: { entities: 100, snapshots: 2, textBytes: 200 },
+  },
+}
+
+export async function runKills(built: Built, plan: Plan): Promise<Outcome> {
+  const { large, many, small } = SIZES[plan.backend]
+  const operations = [
+    exportOperation(large),
+    await restoreOperation(large, small),
+    pruneOperation(many),
+  ] as const
+  const random = new Random(plan.seed)
+  const kills: Killed[] = []
+  let lostNodes = 0
+  try {
+    const each = operations.map((_, i) => Math.ceil((plan.kills - i) / operations.length))
+    lostNodes += await inSeries(built, plan, operations[0], each[0] ?? 0, random, kills)
+    lostNodes += await inSeries(built, plan, operations[1], each[1] ?? 0, random, kills)
+    lostNodes += await inSeries(built, plan, operations[2], each[2] ?? 0, random, kills)
+  } finally {
+    for (const operation of operations) await operation.dispose()
+  }
+  return { kills, lostNodes }
+}
+
+/** Of two kills on a node one is the node's. */
+function victimOf({ backend }: Plan, number: number): Victim {
+  return backend === 'kubo' && number % 2 === 0 ? 'node' : 'process'
+}
+
+async function inSeries<T>(
+  built: Built,
+  plan: Plan,
+  operation: Operation<T>,
+  count: number,
+  random: Random,
+  kills: Killed[],
+): Promise<number> {
+  const { backend, onKill } = plan
+  const fill = (store: Parameters<Operation<T>['fill']>[0]): Promise<T> => operation.fill(store)
+  const grounds = backend === 'lmdb' ? await lmdbGrounds(fill) : kuboGrounds(fill)
+  const series: Series<T> = { backend, operation, grounds }
+  const killing = new KillSeries(built, series)
+  try {
+    const problems = await killing.measure()
+    if (problems.length > 0)
+      throw new Error(`undisturbed, the ${operation.name} leaves:\n${problems.join('\n')}`)
+    for (let number = 0; number < count; number++) {
+      const killed = await killing.kill(random.int(0, 2 ** 31), victimOf(plan, number))
+      kills.push(killed)
+      onKill?.(killed, kills.length)
+    }
+  } finally {
+    await grounds.dispose()
+  }
+  return killing.lostNodes
+}
