@@ -2,6 +2,7 @@
 import { CairnError } from './errors.ts'
 import { Cairn, type CairnOptions } from './engine/cairn.ts'
 import type { CarFile } from './car/file.ts'
+import type { CompatOptions } from './backend/kubo/compat.ts'
 import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'
 import type { Backend } from './store/backend.ts'
 
@@ -12,6 +13,11 @@ export interface StoreOptions {
   readonly kuboToken?: string | undefined
   /** Kubo: the MFS path of the mirrored index pointer; `{dataset}` stands for the dataset's name. */
   readonly indexPointerPath?: string | undefined
+  /**
+   * Kubo: keeps one dataset's index pointer in the shape of the system that Cairn replaces, too, for
+   * tools that read it. Opening fails with `conflict` where another program's pointer lies.
+   */
+  readonly compat?: CompatOptions | undefined
   /** Kubo: how long one read may take. */
   readonly deadlineMs?: number | undefined
   readonly onBackgroundError?: ((error: unknown) => void) | undefined
@@ -26,18 +32,20 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
   const colon = store.indexOf(':')
   const kind = colon < 0 ? store : store.slice(0, colon)
   const place = colon < 0 ? '' : store.slice(colon + 1)
+  if (options.compat !== undefined && kind !== 'kubo') throw noCompat(store)
   if (kind === 'memory' && place === '') return (await import('./backend/memory.ts')).openMemory()
   if (kind === 'lmdb' && place !== '') {
     const { openLmdb } = await import('./backend/lmdb/index.ts')
     return openLmdb({ dir: place, create: options.create ?? true })
   }
   if (kind === 'kubo' && place !== '') {
-    const { kuboToken, indexPointerPath, deadlineMs, onBackgroundError, signal } = options
+    const { kuboToken, indexPointerPath, compat, deadlineMs, onBackgroundError, signal } = options
     const { openKubo } = await import('./backend/kubo/index.ts')
     return openKubo({
       url: place,
       token: kuboToken,
       indexPointerPath,
+      compat,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
       ...(onBackgroundError === undefined ? {} : { onBackgroundError }),
       ...(signal === undefined ? {} : { signal }),
@@ -46,6 +54,12 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
   if (kind === 'car' && place !== '') return openCarStore(place.split(','), options.signal)
   throw new CairnError('usage', 'A store is named lmdb:DIR, kubo:URL, car:FILE or memory:.', {
     hint: 'For example lmdb:./data or kubo:http://127.0.0.1:5001.',
+  })
+}
+
+function noCompat(store: string): CairnError {
+  return new CairnError('usage', `The store ${store} can keep no pointer of the old shape.`, {
+    hint: 'That is for a node (kubo:URL). Leave --compat and CAIRN_COMPAT out.',
   })
 }
 

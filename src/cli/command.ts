@@ -1,6 +1,8 @@
 /** What a command is, and what it is given when it runs. */
 import type { Command } from 'commander'
+import type { StoreOptions } from '../compose.ts'
 import type { Config } from '../config/resolve.ts'
+import type { Values } from '../config/schema.ts'
 import type { Cairn } from '../engine/cairn.ts'
 import type { Logger, LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
@@ -54,6 +56,7 @@ export async function withStore<T>(
     create,
     kuboToken: values.kubo_token ?? undefined,
     indexPointerPath: values.index_pointer_path ?? undefined,
+    compat: compatOf(values),
     deadlineMs: values.deadline,
     cacheBytes: values.cache_bytes,
     log,
@@ -68,6 +71,11 @@ export async function withStore<T>(
   } finally {
     await cairn.close()
   }
+}
+
+function compatOf({ compat, compat_path, compat_force, dataset }: Values): StoreOptions['compat'] {
+  if (compat === 'none') return undefined
+  return { shape: compat, path: compat_path, force: compat_force === 'yes', dataset }
 }
 
 /** The configured dataset, which must exist. */

@@ -164,6 +164,7 @@ export function settingFlags(
     const long = /--[a-z-]+/.exec(SETTINGS[name].flag ?? '')?.[0]
     const value = long === undefined ? undefined : options[attribute(long)]
     if (typeof value === 'string') flags[name] = value
+    if (value === true) flags[name] = 'yes'
   }
   const verbose = options['verbose']
   if (typeof verbose === 'number' && verbose > 0) flags.log_level ??= verbose > 1 ? 'debug' : 'info'

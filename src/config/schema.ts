@@ -14,6 +14,9 @@ export interface Values {
   readonly kubo_url: string
   readonly kubo_token: string | null
   readonly index_pointer_path: string | null
+  readonly compat: 'none' | 'arke-v1' | 'arke-v2'
+  readonly compat_path: string
+  readonly compat_force: 'no' | 'yes'
   readonly deadline: number
   readonly content: ContentMode
   readonly chunk_size: number
@@ -86,11 +89,32 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
   },
   index_pointer_path: {
     kind: optionalText,
-    env: ['CAIRN_INDEX_POINTER_PATH', 'INDEX_POINTER_PATH'],
+    env: ['CAIRN_INDEX_POINTER_PATH'],
     flag: '--index-pointer-path <path>',
     fallback: () => null,
     fallbackText: '/cairn/datasets/DATASET/index-pointer',
     description: 'where in MFS the index pointer is mirrored (kubo); {dataset} stands for the name',
+  },
+  compat: {
+    kind: oneOf('none', 'arke-v1', 'arke-v2'),
+    env: ['CAIRN_COMPAT'],
+    flag: '--compat <shape>',
+    fallback: () => 'none',
+    description: 'also keep an index pointer of this older shape (kubo), for tools that read it',
+  },
+  compat_path: {
+    kind: text,
+    env: ['CAIRN_COMPAT_PATH', 'INDEX_POINTER_PATH'],
+    flag: '--compat-path <path>',
+    fallback: () => '/arke/index-pointer',
+    description: 'where in MFS that pointer is; one that Cairn did not write is left alone',
+  },
+  compat_force: {
+    kind: oneOf('no', 'yes'),
+    env: ['CAIRN_COMPAT_FORCE'],
+    flag: '--compat-force',
+    fallback: () => 'no',
+    description: 'replace that one, and keep a copy beside it; the flag alone means yes',
   },
   deadline: {
     kind: duration,

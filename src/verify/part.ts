@@ -9,8 +9,6 @@
 import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
 import type { Child } from '../model/node.ts'
 
-export type PartKind = 'pointer' | 'spine' | 'leaf' | 'chain'
-
 interface Named {
   readonly id: string
 }

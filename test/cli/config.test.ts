@@ -67,7 +67,8 @@ test("older names are understood, and Cairn's own count before them", async () =
   const { values } = await resolve({ env })
   expect(values).toMatchObject({
     kubo_url: 'http://a:1',
-    index_pointer_path: '/arke/index-pointer',
+    index_pointer_path: null,
+    compat_path: '/arke/index-pointer',
     chunk_size: 500,
     data_dir: '/app/data',
     store: 'lmdb:/app/data/store',

@@ -23,7 +23,7 @@ test('the main jobs work on a node', async () => {
     CAIRN_STORE: 'kubo',
     IPFS_API: `${node.url}/api/v0`,
     CAIRN_DATASET: 'cli',
-    INDEX_POINTER_PATH: '/old/index-pointer',
+    CAIRN_INDEX_POINTER_PATH: '/old/index-pointer',
   }
   const input = Array.from({ length: 50 }, (_, i) => `{"pi":"k-${i}","value":${i}}\n`).join('')
   await box.ok(['import', '-'], { env, input })

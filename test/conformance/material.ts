@@ -39,7 +39,7 @@ export function request(number: number, more: Partial<CommitRequest> = {}): Comm
 }
 
 /** Bytes that look like a commit (canonical JSON) and are like no other's. */
-export function commitBytes(): Uint8Array {
+function commitBytes(): Uint8Array {
   return new TextEncoder().encode(JSON.stringify({ nonce: randomBytes(8).toString('hex') }))
 }
 

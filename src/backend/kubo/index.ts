@@ -6,6 +6,7 @@ import { nodeAddress } from './address.ts'
 import { getBlocks, hasBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
 import { createCommitter } from './commits.ts'
+import { createCompat, type Compat, type CompatOptions } from './compat.ts'
 import { collectGarbage } from './compact.ts'
 import { createCondemned } from './condemned.ts'
 import { forgetCommits } from './forget.ts'
@@ -31,6 +32,8 @@ export interface KuboOptions {
   readonly token?: string | undefined
   /** Where in MFS the newest commit of a dataset is mirrored; `{dataset}` stands for its name. */
   readonly indexPointerPath?: string | undefined
+  /** Keeps a pointer of the old shape, too. Opening fails where another program's lies. */
+  readonly compat?: CompatOptions | undefined
   /** For one read (30 s). */
   readonly deadlineMs?: number
   /** For one change (10 min): changes wait while the node collects garbage. */
@@ -56,7 +59,14 @@ export async function openKubo(options: KuboOptions): Promise<Backend> {
   try {
     const waiting = { retryMs: options.openMs ?? 15_000, signal: options.signal }
     const version = supportedVersion(await client.read('version', {}, waiting), client.address)
-    return createBackend(client, version, pointerPath, options)
+    const { backend, compat } = createBackend(client, version, pointerPath, options)
+    try {
+      await compat?.claim(own({ signal: options.signal }))
+      return backend
+    } catch (error) {
+      await backend.close()
+      throw error
+    }
   } catch (error) {
     client.close()
     throw error
@@ -67,8 +77,8 @@ function createBackend(
   client: KuboClient,
   version: string,
   pointerPath: (dataset: string) => string,
-  { now = Date.now, onBackgroundError = () => {} }: KuboOptions,
-): Backend {
+  { now = Date.now, onBackgroundError = () => {}, compat: compatOptions }: KuboOptions,
+): { readonly backend: Backend; readonly compat: Compat | undefined } {
   const mfs = createMfs(client)
   const history = createHistory(mfs)
   const folder = (path: string): LeaseFolder => createLeaseFolder(mfs, path, now, onBackgroundError)
@@ -77,7 +87,17 @@ function createBackend(
   const condemned = createCondemned(mfs, sweeps, client.deadlines.writeMs)
   const tidy = createTidy({ client, mfs, intents, sweeps, onError: onBackgroundError })
   const importer = createImporter(client, intents, condemned, tidy, now)
-  const mirror = createMirror(mfs, history, pointerPath, onBackgroundError)
+  const compat =
+    compatOptions &&
+    createCompat({ mfs, history, importer, onError: onBackgroundError }, compatOptions)
+  // Where both were told of one path it is the compatible pointer's.
+  const mirrorPath = (dataset: string): string =>
+    pointerPath(dataset) === compat?.path ? indexPointerPath(dataset) : pointerPath(dataset)
+  const mirror = createMirror(
+    history,
+    (dataset, commit) => mfs.write(mirrorPath(dataset), commit),
+    onBackgroundError,
+  )
   const leaseOf = new WeakMap<Staging, KuboLease>()
   const committer = createCommitter({
     mfs,
@@ -130,11 +150,12 @@ function createBackend(
     await Promise.allSettled(changes)
     stagings.stop()
     for (const own of [leases, sweeps]) await own.releaseAll().catch(onBackgroundError)
-    await Promise.all([mirror.settled(), tidy.settled()])
+    await Promise.all([mirror.settled(), compat?.settled()])
+    await tidy.settled()
     client.close()
   }
 
-  return {
+  const backend: Backend = {
     kind: 'kubo',
     location: `kubo:${client.address}`,
     getBlocks: (cids, options) => read(() => getBlocks(client, cids, own(options))),
@@ -162,7 +183,7 @@ function createBackend(
     commit: (request, options) =>
       change(async () => {
         const outcome = await committer.commit(request, own(options))
-        if (outcome === 'committed') mirror.poke(request.dataset)
+        if (outcome === 'committed') for (const one of [mirror, compat]) one?.poke(request.dataset)
         return outcome
       }),
     forget: (dataset, below, options) =>
@@ -195,6 +216,7 @@ function createBackend(
     status: (options) => read(() => readStatus(client, version, options)),
     close: () => (closing ??= close()),
   }
+  return { backend, compat }
 }
 
 function supportedVersion(json: Buffer, address: string): string {

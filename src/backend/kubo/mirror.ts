@@ -1,11 +1,11 @@
 /**
- * Copies the newest commit of each dataset to one path in MFS, for people and other tools. Nothing
- * reads it as truth, so it goes in the background, many commits in one copy, and its failures are
- * told to a callback. It copies what is newest when it writes, and looks again afterwards, so that of
- * two processes the one with the older commit does not have the last word.
+ * Copies the newest commit of each dataset to one place, for people and other tools. Nothing reads
+ * it as truth, so it goes in the background, many commits in one copy, and its failures are told to a
+ * callback. It copies what is newest when it writes, and looks again afterwards, so that of two
+ * processes the one with the older commit does not have the last word.
  */
+import type { CallOptions } from '../../store/backend.ts'
 import type { History } from './history.ts'
-import type { Mfs } from './mfs.ts'
 
 export interface Mirror {
   /** There is a newer commit. */
@@ -16,25 +16,21 @@ export interface Mirror {
 /** How long commits are gathered before a copy. */
 const GATHER_MS = 200
 
+export type WriteCopy = (
+  dataset: string,
+  commit: Uint8Array,
+  options?: CallOptions,
+) => Promise<void>
+
 export function createMirror(
-  mfs: Mfs,
   history: History,
-  pathFor: (dataset: string) => string,
+  write: WriteCopy,
   onError: (error: unknown) => void,
 ): Mirror {
   const running = new Map<string, Promise<void>>()
   const poked = new Set<string>()
   const hurry = new Set<() => void>()
 
-  const copy = async (dataset: string): Promise<void> => {
-    let copied = -1
-    for (;;) {
-      const newest = await history.newest(dataset, copied)
-      if (newest === undefined) return
-      await mfs.write(pathFor(dataset), newest.bytes)
-      copied = newest.number
-    }
-  }
   const run = async (dataset: string): Promise<void> => {
     while (poked.delete(dataset)) {
       await new Promise<void>((resolve) => {
@@ -47,7 +43,7 @@ export function createMirror(
         hurry.add(now)
       })
       poked.delete(dataset)
-      await copy(dataset).catch(onError)
+      await copyNewest(history, dataset, write).catch(onError)
     }
     running.delete(dataset)
   }
@@ -61,5 +57,21 @@ export function createMirror(
       for (const now of hurry) now()
       await Promise.all(running.values())
     },
+  }
+}
+
+/** Until there is no newer one. Answers whether there was any. */
+export async function copyNewest(
+  history: History,
+  dataset: string,
+  write: WriteCopy,
+  options?: CallOptions,
+): Promise<boolean> {
+  let copied = -1
+  for (;;) {
+    const newest = await history.newest(dataset, copied, options)
+    if (newest === undefined) return copied >= 0
+    await write(dataset, newest.bytes, options)
+    copied = newest.number
   }
 }
