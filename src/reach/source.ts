@@ -50,6 +50,8 @@ interface LocalBlocks {
 
 /** Blocks that are at hand (CAR files, blocks in memory), before those of another source. */
 export function localSource(local: readonly LocalBlocks[], other?: WalkSource): WalkSource {
+  /** A part of the list asked for last, none of which is at hand. */
+  let lacking: Lacking | undefined
   return {
     read(cids, from, options) {
       const cid = cids[from]
@@ -58,24 +60,36 @@ export function localSource(local: readonly LocalBlocks[], other?: WalkSource): 
         const bytes = one.read(cid)
         if (bytes !== undefined) return [bytes]
       }
-      return other === undefined ? [undefined] : other.read(absent(local, cids, from), 0, options)
+      if (other === undefined) return [undefined]
+      const known = lacking?.list === cids && from >= lacking.from && from < lacking.to
+      lacking = known ? lacking : lackingFrom(local, cids, from)
+      return lacking === undefined
+        ? [undefined]
+        : other.read(lacking.part, from - lacking.from, options)
     },
   }
 }
 
+interface Lacking {
+  readonly list: readonly CidBytes[]
+  readonly from: number
+  readonly to: number
+  readonly part: readonly CidBytes[]
+}
+
 /** The block wanted and those behind it, up to the first that is at hand. */
-function absent(
+function lackingFrom(
   local: readonly LocalBlocks[],
   cids: readonly CidBytes[],
   from: number,
-): readonly CidBytes[] {
+): Lacking {
   let to = from + 1
   const isLocal = (cid: CidBytes): boolean => local.some((one) => one.has(cid))
   for (; to < cids.length && to < from + MOST_BLOCKS; to++) {
     const cid = cids[to]
     if (cid !== undefined && isLocal(cid)) break
   }
-  return cids.slice(from, to)
+  return { list: cids, from, to, part: cids.slice(from, to) }
 }
 
 /** Blocks in memory, as local ones. */

@@ -177,7 +177,8 @@ test('a batch that is full in the middle of a leaf’s content loses none of it'
   const staging = await backend.stage('main', 'a restore')
   const first = linking('deep', ...content.slice(0, 2))
   await staging.put([...content.slice(0, 2), first, ...content.slice(2)])
-  expect(imports(proxy)).toBe(2)
+  // It is sent while more is gathered.
+  await vi.waitFor(() => expect(imports(proxy)).toBe(2), 10_000)
   await askNode(node.url, 'repo/gc')
   const last = linking('deep', ...content.slice(2))
   await staging.put([last])

@@ -1,12 +1,11 @@
 /**
- * Blocks ahead of their commit. They are gathered up to 16 MiB, copied because they are the caller's
- * again when `put` returns, and go in one import a batch, in the order in which they came; those that
- * are held only until the staging ends go before the others, which may link to them, in one of their
- * own.
+ * Blocks ahead of their commit. They are gathered up to 16 MiB and go in one import a batch, in the order
+ * in which they came, while the next batch is gathered; those that are held only until the staging ends
+ * go before the others, which may link to them, in one of their own.
  *
  * A block that is put `under` counts as linked to by the first `deep` block after it, goes in the same
- * import as that one, and needs no hold of its own. Where a batch ends between the two it is held like
- * a `staged` one.
+ * import as that one, and needs no hold of its own: it waits for the next batch, or where it is too much
+ * for that is held like a `staged` one.
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
@@ -26,6 +25,18 @@ export interface StagingTools {
   readonly lease: KuboLease
 }
 
+interface Batch {
+  readonly staged: HeldBlock[]
+  /** Those that link, and what they link to, in the order in which they came. */
+  readonly linked: HeldBlock[]
+}
+
+const noBatch = (): Batch => ({ staged: [], linked: [] })
+
+/** Where the blocks begin that no deep block follows. */
+const afterLastDeep = (blocks: readonly HeldBlock[]): number =>
+  blocks.findLastIndex(({ hold }) => hold === 'deep') + 1
+
 export function createStaging(
   { importer, tidy, lease }: StagingTools,
   dataset: string,
@@ -35,31 +46,53 @@ export function createStaging(
   const intents: Intent[] = []
   const forNow: LetGo[] = []
   const spec = { dataset, purpose: label, staging: lease.name }
-  let staged: HeldBlock[] = []
-  let linked: HeldBlock[] = []
+  let waiting = noBatch()
   let size = 0
   let held = 0
   let ended = false
+  /** The import under way, while the next batch is gathered. It never rejects; `failed` tells. */
+  let sending: Promise<void> | undefined
+  let failed: { readonly error: unknown } | undefined
 
-  // On an error what was not sent stays, and the next flush sends it.
-  const send = async (options?: CallOptions): Promise<void> => {
-    const lastDeep = linked.findLastIndex(({ hold }) => hold === 'deep')
-    const early = linked.filter(({ hold }, at) => hold === 'under' && at > lastDeep)
-    if (staged.length + early.length > 0) {
-      const blocks = [...staged, ...early]
-      forNow.push(await importer.putForNow({ ...spec, blocks }, options))
-      staged = []
-      const gone = new Set(early)
-      linked = linked.filter((block) => !gone.has(block))
-    }
-    if (linked.length > 0) {
-      const needed = await importer.pinsNeeded(linked, options)
-      const intent = await importer.put({ ...spec, blocks: linked }, needed, options)
-      if (intent !== undefined) intents.push(intent)
-      linked = []
-    }
-    size = 0
+  const send = async ({ staged, linked }: Batch, options?: CallOptions): Promise<void> => {
+    const early = linked.slice(afterLastDeep(linked)).filter(({ hold }) => hold === 'under')
+    if (staged.length + early.length > 0)
+      forNow.push(await importer.putForNow({ ...spec, blocks: [...staged, ...early] }, options))
+    const gone = new Set(early)
+    const blocks = linked.filter((block) => !gone.has(block))
+    if (blocks.length === 0) return
+    const needed = await importer.pinsNeeded(blocks, options)
+    const intent = await importer.put({ ...spec, blocks }, needed, options)
+    if (intent !== undefined) intents.push(intent)
+  }
+  /** Waits for the import under way. What failed is sent again with what comes next. */
+  const settled = async (): Promise<void> => {
+    await sending
+    const failure = failed
+    failed = undefined
+    if (failure !== undefined) throw failure.error
+  }
+  const start = (batch: Batch, options?: CallOptions): void => {
+    sending = send(batch, options).catch((error: unknown) => {
+      failed = { error }
+      waiting = {
+        staged: [...batch.staged, ...waiting.staged],
+        linked: [...batch.linked, ...waiting.linked],
+      }
+    })
+  }
+  /** Sends what is complete. What waits for its deep block goes with the next batch, if it is not much. */
+  const startBatch = async (options?: CallOptions): Promise<void> => {
+    await settled()
+    const at = afterLastDeep(waiting.linked)
+    const rest = waiting.linked.slice(at)
+    const restSize = rest.reduce((sum, { bytes }) => sum + bytes.length, 0)
+    const splits = at > 0 && restSize < BATCH_BYTES / 2
+    const batch = splits ? { ...waiting, linked: waiting.linked.slice(0, at) } : waiting
+    waiting = splits ? { staged: [], linked: rest } : noBatch()
+    size = splits ? restSize : 0
     held = 0
+    start(batch, options)
   }
   const open = (): void => {
     if (ended) throw new CairnError('closed', `The staging "${label}" has ended.`)
@@ -70,23 +103,29 @@ export function createStaging(
       inTurn(async () => {
         open()
         for (const block of blocks) {
-          if (block.hold === 'staged') staged.push(block)
-          else linked.push(block)
+          if (block.hold === 'staged') waiting.staged.push(block)
+          else waiting.linked.push(block)
           size += block.bytes.length
           if (block.hold === 'deep' || block.hold === 'self') held++
-          if (size >= BATCH_BYTES || held >= BATCH_HELD) await send(options)
+          if (size >= BATCH_BYTES || held >= BATCH_HELD) await startBatch(options)
         }
       }, options?.signal),
     flush: (options) =>
-      inTurn(() => {
+      inTurn(async () => {
         open()
-        return send(options)
+        await settled()
+        const batch = waiting
+        waiting = noBatch()
+        size = 0
+        held = 0
+        start(batch, options)
+        await settled()
       }, options?.signal),
     end: (outcome) =>
-      inTurn(() => {
+      inTurn(async () => {
         ended = true
-        staged = []
-        linked = []
+        await sending
+        waiting = noBatch()
         lease.stop()
         for (const letGo of forNow.splice(0)) letGo()
         // Dropped: they stay, and so does the lease until it is void: a commit that names them may yet
@@ -94,7 +133,6 @@ export function createStaging(
         if (outcome === 'committed') {
           tidy.later({ pins: [], intents: intents.splice(0), lease: lease.path })
         }
-        return Promise.resolve()
       }),
   }
 }
