@@ -10,7 +10,7 @@
  * their entries stay in the chain behind H. If another commit came first, 6 is made again on top of it,
  * as long as the generation and the snapshot are those the build began from; else the build is dropped.
  */
-import { CairnError } from '../errors.ts'
+import { CairnError, isCairnError } from '../errors.ts'
 import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, printCid, type Block, type CidBytes } from '../model/cid.ts'
@@ -94,6 +94,11 @@ export async function buildSnapshot(
       chunks_written: merged.stats.leavesAdded,
     })
     return report(from, header, committed, merged, stager)
+  } catch (error) {
+    // What a build began from may be pruned once it is replaced.
+    if (isCairnError(error, 'block_missing'))
+      checkUndisturbed(from.commit, (await pointer.current(signal)).commit)
+    throw error
   } finally {
     // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
     await staging.end(outcome).catch((error: unknown) => {

@@ -73,15 +73,22 @@ export class Cairn {
   async #pointer(name: string): Promise<Pointer | undefined> {
     this.#checkOpen()
     const known = this.#pointers.get(name)
-    if (known !== undefined) return known
+    const shared = await known
+    if (shared !== undefined) return shared
+    // An opening that began earlier may have looked before the dataset was made.
+    const later = this.#pointers.get(name)
+    if (later !== undefined && later !== known) return later
     const opening = Pointer.open(this.#context, name)
     this.#pointers.set(name, opening)
+    const forget = (): void => {
+      if (this.#pointers.get(name) === opening) this.#pointers.delete(name)
+    }
     try {
       const pointer = await opening
-      if (pointer === undefined) this.#pointers.delete(name)
+      if (pointer === undefined) forget()
       return pointer
     } catch (error) {
-      this.#pointers.delete(name)
+      forget()
       throw error
     }
   }

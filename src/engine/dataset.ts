@@ -141,16 +141,17 @@ export class Dataset {
     options: CallOptions & { readonly at?: At | undefined } = {},
   ): Promise<Entry | undefined> {
     const key = parseId(pi)
-    if (options.at !== undefined) {
-      const entry = await (await this.#view(options.at, options.signal)).view.get(key)
-      return entry === undefined || entry.tip === null ? undefined : entry
-    }
-    await this.#pointer.current(options.signal)
-    // From here to the first await nothing else runs: tree and overlay are of one commit.
-    const { commit, overlay } = this.#pointer.seen
-    const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
-    if (entry === undefined || entry.tip === null) return undefined
-    return isExpired(entry.exp, momentOf(this.#context, commit)) ? undefined : entry
+    return this.#pointer.reading(async () => {
+      if (options.at !== undefined) {
+        const entry = await (await this.#view(options.at, options.signal)).view.get(key)
+        return entry === undefined || entry.tip === null ? undefined : entry
+      }
+      // From here to the first await nothing else runs: tree and overlay are of one commit.
+      const { commit, overlay } = this.#pointer.seen
+      const entry = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
+      if (entry === undefined || entry.tip === null) return undefined
+      return isExpired(entry.exp, momentOf(this.#context, commit)) ? undefined : entry
+    }, options.signal)
   }
 
   /** What a tip points at: a value, or a stream of bytes. */
@@ -160,8 +161,10 @@ export class Dataset {
 
   /** One page of entities. */
   async list(options: ListOptions & { at?: At | undefined } = {}): Promise<Page> {
-    const { view, identity, totalCount } = await this.#view(options.at, options.signal)
-    return listPage(view, { identity, totalCount }, options)
+    return this.#pointer.reading(async () => {
+      const { view, identity, totalCount } = await this.#view(options.at, options.signal)
+      return listPage(view, { identity, totalCount }, options)
+    }, options.signal)
   }
 
   /** All entities of a range, streamed from one state. */

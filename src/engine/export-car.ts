@@ -25,7 +25,7 @@ import { deltaBetween, type Delta } from './delta.ts'
 import { takeLease } from './lease.ts'
 import type { Pointer } from './pointer.ts'
 import { findSnapshot } from './snapshots.ts'
-import { readHeader } from './state.ts'
+import { readHeader, type State } from './state.ts'
 
 export interface ExportCarOptions extends LongOptions {
   /** How much content goes in; `full` unless given. */
@@ -64,22 +64,28 @@ export async function exportCar(
   options: ExportCarOptions = {},
 ): Promise<ExportedCar> {
   const { exported, base, release } = await leasedState(context, pointer, options)
-  const seen = new DigestMap({ tempDir: options.tempDir })
+  const { tempDir } = options
+  const [written, old] = [new DigestMap({ tempDir }), new DigestMap({ tempDir })]
   try {
-    const blocks = seenIn(seen)
-    const delta = base && (await deltaFrom(context, base.header, exported.header, blocks, options))
+    const [seen, before] = [seenIn(written), seenIn(old)]
+    const delta = base && (await deltaFrom(context, base.header, exported.header, before, options))
     try {
       return await writeBlocks(context, exported, base?.cid ?? null, {
         begin,
         delta,
         options,
-        seen: blocks,
+        seen,
+        seenContent: {
+          has: (cid) => before.has(cid) || seen.has(cid),
+          add: (cid) => seen.add(cid),
+        },
       })
     } finally {
       delta?.close()
     }
   } finally {
-    seen.close()
+    written.close()
+    old.close()
     await release()
   }
 }
@@ -124,7 +130,11 @@ async function leasedState(
       const { commit } = await pointer.current(signal)
       const again = await findState(context, pointer, options)
       const same = bytesEqual(again.exported.snapshot, snapshot) || options.snapshot === undefined
-      if (commit.oldest <= state.commit.number && same) return { ...found, release }
+      // A selector may mean another snapshot now, and the base that was found be forgotten.
+      const sameBase =
+        found.base === undefined ||
+        (again.base !== undefined && bytesEqual(again.base.cid, found.base.cid))
+      if (commit.oldest <= state.commit.number && same && sameBase) return { ...found, release }
     } catch (error) {
       await release()
       throw error
@@ -133,12 +143,19 @@ async function leasedState(
   }
 }
 
-async function findState(
+function findState(
   context: Context,
   pointer: Pointer,
+  options: ExportCarOptions,
+): Promise<Omit<LeasedState, 'release'>> {
+  return pointer.reading((state) => findIn(context, state, options), options.signal)
+}
+
+async function findIn(
+  context: Context,
+  state: State,
   { snapshot, since, signal }: ExportCarOptions,
 ): Promise<Omit<LeasedState, 'release'>> {
-  const state = await pointer.current(signal)
   const kept = async (selector: string): Promise<Base> => {
     const { cid } = await findSnapshot(context, state.commit, selector, signal)
     return { cid, header: await readHeader(context, { ...state.commit, snapshot: cid }, signal) }
@@ -181,13 +198,15 @@ interface Parts {
   readonly delta: Delta | undefined
   readonly options: ExportCarOptions
   readonly seen: Seen
+  /** Also the content that the base has, which may be blocks of the engine: as those they are written. */
+  readonly seenContent: Seen
 }
 
 async function writeBlocks(
   context: Context,
   exported: ExportedState,
   since: CidBytes | null,
-  { begin, delta, options, seen }: Parts,
+  { begin, delta, options, seen, seenContent }: Parts,
 ): Promise<ExportedCar> {
   const { content = 'full', signal, onProgress } = options
   const made = checkpointOf(exported, content, since)
@@ -213,6 +232,7 @@ async function writeBlocks(
       source: localSource([blocksInMemory(made)], store),
       visitor,
       seen,
+      seenContent,
       content,
       skipNode: delta && ((cid) => delta.hasNode(cid)),
       wantsTip: delta && ((tip) => delta.hasChangedTip(tip)),

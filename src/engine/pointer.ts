@@ -23,7 +23,13 @@ import {
 import type { CommitOutcome, CommitRequest, HeldBlock, Staging } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
-import { completeState, overlayEntries, prepareState, type State } from './state.ts'
+import {
+  completeState,
+  overlayEntries,
+  prepareState,
+  type PreparedState,
+  type State,
+} from './state.ts'
 
 /** What the next commit is to be: the fields that differ, and the blocks that come with it. */
 export interface Move<T> {
@@ -84,11 +90,14 @@ export class Pointer {
     dataset: string,
     signal?: AbortSignal,
   ): Promise<Pointer | undefined> {
-    const stored = await context.backend.newest(dataset, -1, { signal })
-    if (stored === undefined) return undefined
-    const commit = checkedCommit(dataset, stored.number, stored.bytes)
-    const prepared = await prepareState(context, commit, undefined, signal)
-    return new Pointer(context, dataset, completeState(prepared))
+    const newest = async (): Promise<EncodedCommit | undefined> => {
+      const stored = await context.backend.newest(dataset, -1, { signal })
+      return stored && checkedCommit(dataset, stored.number, stored.bytes)
+    }
+    const prepared = await preparedNewest(newest, (stored) =>
+      prepareState(context, stored, undefined, signal),
+    )
+    return prepared && new Pointer(context, dataset, completeState(prepared))
   }
 
   /** The state that this process has seen last; the store may be ahead of it. */
@@ -108,15 +117,35 @@ export class Pointer {
     // Kept: an append of this process may be adopted while the store is asked.
     const known = this.#state.stored
     const { number } = known.commit
-    const newer = await this.#context.backend.newest(this.dataset, number, { signal })
-    if (newer === undefined) return this.#state
-    const stored = checkedCommit(this.dataset, newer.number, newer.bytes)
-    if (!(await this.#follows(stored, known, signal))) throw storeChanged(this.dataset)
-    const prepared = await prepareState(this.#context, stored, this.#state, signal)
+    const newest = async (): Promise<EncodedCommit | undefined> => {
+      const newer = await this.#context.backend.newest(this.dataset, number, { signal })
+      return newer && checkedCommit(this.dataset, newer.number, newer.bytes)
+    }
+    const prepared = await preparedNewest(newest, async (stored) => {
+      if (!(await this.#follows(stored, known, signal))) throw storeChanged(this.dataset)
+      return prepareState(this.#context, stored, this.#state, signal)
+    })
     // Meanwhile a commit of this process may have been adopted.
-    if (prepared.state.commit.number > this.#state.commit.number)
+    if (prepared !== undefined && prepared.state.commit.number > this.#state.commit.number)
       this.#state = completeState(prepared)
     return this.#state
+  }
+
+  /**
+   * What is read of the newest state. One that is not the newest any more may lack blocks, which a prune has
+   * freed since: then it is read again.
+   */
+  async reading<T>(read: (state: State) => Promise<T>, signal?: AbortSignal): Promise<T> {
+    for (let state = await this.current(signal); ;) {
+      try {
+        return await read(state)
+      } catch (error) {
+        if (!isCairnError(error, 'block_missing')) throw error
+        const now = await this.current(signal)
+        if (now.commit.number <= state.commit.number) throw error
+        state = now
+      }
+    }
   }
 
   /** Whether the commits up to `newer` pass through `known`, as far as they are kept. */
@@ -142,7 +171,11 @@ export class Pointer {
     for (;;) {
       throwIfAborted(signal)
       this.#checkGuard(state.commit, guard)
-      const move = await plan(state)
+      const move = await this.#planned(plan, state, signal)
+      if (move === 'outdated') {
+        state = this.#state
+        continue
+      }
       if ('stay' in move) return move.stay
       const next = this.#successor(state, move.changes, guard)
       const outcome = await commitSurely(this.#context, {
@@ -160,6 +193,22 @@ export class Pointer {
       }
       if (outcome === 'swept') await move.relies?.renew()
       state = await this.current(signal)
+    }
+  }
+
+  /** A state that is not the newest may lack blocks, which a prune has freed since. */
+  async #planned<T>(
+    plan: Plan<T>,
+    state: State,
+    signal: AbortSignal | undefined,
+  ): Promise<Awaited<ReturnType<Plan<T>>> | 'outdated'> {
+    try {
+      return await plan(state)
+    } catch (error) {
+      if (!isCairnError(error, 'block_missing')) throw error
+      const { commit } = await this.current(signal)
+      if (commit.number > state.commit.number) return 'outdated'
+      throw error
     }
   }
 
@@ -228,6 +277,24 @@ export class Pointer {
       })
     }
   }
+}
+
+/** The state of the newest commit; of a newer one, where what it needs was freed while it was read. */
+async function preparedNewest(
+  newest: () => Promise<EncodedCommit | undefined>,
+  prepare: (stored: EncodedCommit) => Promise<PreparedState>,
+): Promise<PreparedState | undefined> {
+  for (let stored = await newest(); stored !== undefined;) {
+    try {
+      return await prepare(stored)
+    } catch (error) {
+      if (!isCairnError(error, 'block_missing')) throw error
+      const now = await newest()
+      if (now === undefined || now.commit.number <= stored.commit.number) throw error
+      stored = now
+    }
+  }
+  return undefined
 }
 
 export function checkedCommit(dataset: string, number: number, bytes: Uint8Array): EncodedCommit {

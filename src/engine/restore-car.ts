@@ -203,12 +203,15 @@ class Restore {
     const chain: LoadedBlock[] = []
     let done = 0
     const visitor: Visitor = {
-      block: ({ kind, cid, bytes }) => {
-        if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
+      block: ({ kind, cid }) => {
         if (!this.#has(cid)) return
         counts[kind] += 1
         done += 1
         if (done % 4096 === 0) this.#options.onProgress?.({ step: 'prove', done })
+      },
+      // Also of a block of the chain that was met as content before.
+      leave: ({ kind, cid, bytes }) => {
+        if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
       },
       problem: (error) => {
         throw this.#placed(error)

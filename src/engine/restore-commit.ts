@@ -12,12 +12,14 @@ import { encodeCommit, type Commit } from '../model/commit.ts'
 import type { DatasetSettings } from '../model/settings.ts'
 import { DAMAGED_HINT } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep, type KeptPage } from '../model/kept.ts'
+import { encodeChainList } from '../model/checkpoint.ts'
 import type { HeldBlock, Staging } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { factsOf, type CarFacts, type CarState } from '../car/state.ts'
 import type { Context } from './context.ts'
 import { settingsOf } from './genesis.ts'
 import { commitSurely } from './pointer.ts'
+import { commitLog, newestOf } from './prune/log.ts'
 import type { RestoreTarget } from './restore-car.ts'
 import { keptSnapshots } from './snapshots.ts'
 import { identitiesOf, overlayEntries, type State } from './state.ts'
@@ -41,14 +43,19 @@ interface CommitOptions {
 /** Whether a dataset is in the very state that a CAR holds. */
 export function isRestored({ commit, chain }: State, found: CarState): boolean {
   const facts = factsOf(found)
-  const { recentCount, identity } = facts
+  const { identity } = facts
   return (
     identitiesOf(commit).includes(identity) &&
     bytesEqual(commit.snapshot, found.snapshot) &&
-    commit.recentCount === recentCount &&
     sameCid(commit.base, facts.base) &&
-    (recentCount === 0 || chain[0]?.block.first === facts.chainFirst)
+    sameCid(chainListOf(chain), facts.chain)
   )
+}
+
+/** What a checkpoint names a chain by. */
+function chainListOf(chain: readonly LoadedBlock[]): CidBytes | null {
+  if (chain.length === 0) return null
+  return encodeChainList(chain.map(({ cid }) => cid)).at(-1)?.cid ?? null
 }
 
 function sameCid(a: CidBytes | null, b: CidBytes | null): boolean {
@@ -132,9 +139,10 @@ async function fieldsOf(
   const { header, snapshot } = found
   const before = state?.commit
   const who = identityOf(context, facts, before, minted !== undefined && minted !== facts.dataset)
-  const sameLog = before !== undefined && before.identity === who.identity
-  const next = Math.max(facts.next, sameLog ? before.next : 0)
-  const kept = await keptWith(context, found, sameLog ? before : undefined)
+  const same = before && (await newestOf(commitLog(context, before, before.oldest), who.identity))
+  const next = Math.max(facts.next, same?.next ?? 0)
+  const chainFirst = facts.recentCount === 0 ? next : facts.chainFirst
+  const kept = await keptWith(context, found, same)
   return {
     fields: {
       ...who,
@@ -152,12 +160,12 @@ async function fieldsOf(
       head: chain.at(-1)?.cid ?? null,
       base: facts.base,
       recentCount: facts.recentCount,
-      chainFirst: facts.recentCount === 0 ? next : facts.chainFirst,
+      chainFirst,
       next,
-      nextOrdinal: Math.max(facts.nextOrdinal, sameLog ? before.nextOrdinal : 0),
-      nextSeq: Math.max(facts.nextSeq, sameLog ? before.nextSeq : 0),
+      nextOrdinal: Math.max(facts.nextOrdinal, same?.nextOrdinal ?? 0),
+      nextSeq: Math.max(facts.nextSeq, same?.nextSeq ?? 0),
       // What came before is not in the CAR.
-      floor: facts.chainFirst,
+      floor: chainFirst,
       totalCount: total,
       exclusive: null,
       ...kept.fields,

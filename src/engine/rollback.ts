@@ -15,6 +15,7 @@ import type { HeldBlock } from '../store/backend.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import { momentOf, type Context } from './context.ts'
 import type { Move, Pointer } from './pointer.ts'
+import { commitLog, commitWith, floorAt, newestOf } from './prune/log.ts'
 import { findSnapshot } from './snapshots.ts'
 import {
   completeState,
@@ -72,8 +73,6 @@ interface Past {
     | 'identity'
     | 'origins'
     | 'settings'
-    | 'kept'
-    | 'keptCount'
     | 'snapshot'
     | 'snapshotSeq'
     | 'snapshotTs'
@@ -84,6 +83,12 @@ interface Past {
   >
   readonly chain: readonly LoadedBlock[]
   readonly overlay: Overlay
+  /** The position behind its log. */
+  readonly end: number
+  /** How far its log is surely there; undefined where nothing of it need be. */
+  readonly floor: number | undefined
+  /** The newest commit of its identity, behind which positions and numbers go on. */
+  readonly newest: Commit
 }
 
 async function pastOf(
@@ -111,10 +116,16 @@ async function pastCommit(
   const stored = await readCommit(context, state.commit, number, signal)
   const past = completeState(await prepareState(context, stored, undefined, signal))
   const { commit, chain, overlay } = past
-  // What is kept is said by the newest list; but one of another identity lists other snapshots.
-  const same = commit.identity === state.commit.identity
-  const { kept, keptCount } = same ? state.commit : commit
-  return { fields: { ...commit, kept, keptCount }, chain, overlay }
+  const log = commitLog(context, state.commit, state.commit.oldest, signal)
+  return {
+    fields: commit,
+    chain,
+    overlay,
+    end: commit.next,
+    floor: await floorAt(log, commit),
+    // What is kept is said by the newest list; but one of another identity lists other snapshots.
+    newest: (await newestOf(log, commit.identity)) ?? commit,
+  }
 }
 
 async function pastSnapshot(
@@ -123,8 +134,12 @@ async function pastSnapshot(
   selector: string,
   signal: AbortSignal | undefined,
 ): Promise<Past> {
-  const { cid } = await findSnapshot(context, commit, selector, signal)
+  const kept = await findSnapshot(context, commit, selector, signal)
+  const { cid } = kept
   const header = await readHeader(context, { ...commit, snapshot: cid }, signal)
+  const log = commitLog(context, commit, commit.oldest, signal)
+  // The logs of kept commits are kept; a snapshot may outlive them.
+  const holder = await commitWith(log, kept)
   const fields = {
     ...commit,
     snapshot: cid,
@@ -136,7 +151,8 @@ async function pastSnapshot(
     recentCount: 0,
   }
   const overlay = new Overlay(await openTree(context, header, signal))
-  return { fields, chain: [], overlay }
+  const floor = holder && (await floorAt(log, holder))
+  return { fields, chain: [], overlay, end: header.upto, floor, newest: commit }
 }
 
 /**
@@ -155,14 +171,16 @@ async function entriesNotIn(
     head: past.fields.head ?? past.fields.base,
     base: commit.base,
     identities: [...identitiesOf(commit), ...identitiesOf(past.fields)],
-    floor: commit.floor,
+    floor: past.floor ?? 0,
+    next: past.end,
     signal,
   }
   let shared = -1
-  if (chain.length > 0) {
+  // A log that ends before the recent chain begins shares nothing with it.
+  if (chain.length > 0 && past.end > commit.chainFirst) {
     for await (const { cid, block } of walkBack(context.backend, log)) {
       shared = places.get(cidKey(cid)) ?? -1
-      if (shared >= 0 || block.first < commit.chainFirst) break
+      if (shared >= 0 || block.first <= commit.chainFirst) break
     }
   }
   return overlayEntries(chain.slice(shared + 1)).map(({ entry }) => entry)
@@ -174,14 +192,15 @@ async function planRollback(
   past: Past,
   later: readonly Entry[],
 ): Promise<Move<RollbackReport>> {
-  const { identity, origins, settings, kept, keptCount, ...fields } = past.fields
+  const { identity, origins, settings, ...fields } = past.fields
   const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = fields
+  const { kept, keptCount, next, nextOrdinal, nextSeq } = past.newest
   const at = momentOf(context, commit)
   const generation = {
     number: commit.generation.number + 1,
     tag: Buffer.from(context.randomBytes(8)).toString('hex'),
   }
-  const source = { identity, origins, settings, kept, keptCount }
+  const source = { identity, origins, settings, kept, keptCount, next, nextOrdinal, nextSeq }
   const target: Commit = {
     ...commit,
     ...source,
@@ -198,6 +217,7 @@ async function planRollback(
   const all = [...past.chain, ...blocks]
   const overlay = new Overlay(past.overlay.tree)
   for (const entry of overlayEntries(all)) overlay.set(entry)
+  const chainFirst = all[0]?.block.first ?? next
   const changes = {
     reason: 'rollback',
     ...source,
@@ -209,9 +229,10 @@ async function planRollback(
     base,
     head: last?.cid ?? head,
     recentCount: recentCount + later.length,
-    chainFirst: all[0]?.block.first ?? commit.next,
-    next: commit.next + later.length,
-    nextOrdinal: last === undefined ? commit.nextOrdinal : last.block.ordinal + 1,
+    chainFirst,
+    floor: floorOf(past, chainFirst),
+    next: next + later.length,
+    nextOrdinal: last === undefined ? nextOrdinal : last.block.ordinal + 1,
     totalCount: await overlay.liveCount(),
   }
   const held: HeldBlock[] = blocks.map(({ cid, bytes }) => ({ cid, bytes, hold: 'deep' }))
@@ -227,4 +248,13 @@ async function planRollback(
       totalCount: changes.totalCount,
     },
   }
+}
+
+/**
+ * Where no block of the chain leads back to the base, the next one comes behind a gap in positions. If the
+ * base need not be there, history begins anew: who walks it tells by the floor alone what may be missing.
+ */
+function floorOf({ fields, chain, end, floor }: Past, chainFirst: number): number {
+  const isThere = chain.length > 0 || fields.base === null || end > (floor ?? Infinity)
+  return isThere ? Math.min(floor ?? chainFirst, chainFirst) : chainFirst
 }

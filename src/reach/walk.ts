@@ -38,6 +38,8 @@ export interface WalkOptions {
   readonly source: WalkSource
   readonly visitor: Visitor
   readonly seen: Seen
+  /** Content that is passed over, with all that is under it; also what is seen, unless given. */
+  readonly seenContent?: Seen | undefined
   /** How far the walk goes into linked content. */
   readonly content: CarContent
   /** Nodes of the tree that are passed over, with all that is under them. */
@@ -198,8 +200,9 @@ export class Walk {
   }
 
   #content(tips: readonly CidBytes[]): Promise<void> | undefined {
-    const { source, seen, visitor, content, signal } = this.#options
+    const { source, visitor, content, signal } = this.#options
     if (content === 'index' || tips.length === 0) return undefined
+    const seen = this.#options.seenContent ?? this.#options.seen
     return walkContent({ source, seen, visitor, deep: content === 'full', signal }, tips)
   }
 

@@ -3,7 +3,7 @@
  * and there may be millions of commits between two changes.
  */
 import type { Commit } from '../../model/commit.ts'
-import { bytesEqual } from '../../model/cid.ts'
+import { bytesEqual, type CidBytes } from '../../model/cid.ts'
 import type { Context } from '../context.ts'
 import { checkedCommit } from '../pointer.ts'
 
@@ -94,4 +94,40 @@ export async function keptLists(log: CommitLog): Promise<Commit[]> {
   }
   await between(log.oldest, log.newest)
   return found
+}
+
+/** The newest commit of an identity; undefined where the log has none. */
+export async function newestOf(log: CommitLog, identity: string): Promise<Commit | undefined> {
+  for await (const { last } of generations(log)) if (last.identity === identity) return last
+  return undefined
+}
+
+/**
+ * The position down to which the log of a commit is surely there: a prune in a newer generation may have
+ * taken what lies below that one's floor.
+ */
+export async function floorAt(log: CommitLog, { identity, number }: Commit): Promise<number> {
+  let floor = 0
+  for await (const { first, last } of generations(log)) {
+    if (last.identity === identity) floor = Math.max(floor, last.floor)
+    if (first.number <= number) break
+  }
+  return floor
+}
+
+/** A commit in which a snapshot was current; undefined where the log has none. */
+export async function commitWith(
+  log: CommitLog,
+  { cid, seq }: { readonly cid: CidBytes; readonly seq: number },
+): Promise<Commit | undefined> {
+  for await (const { first, last } of generations(log)) {
+    if (last.identity !== log.newest.identity) continue
+    if (bytesEqual(first.snapshot, cid)) return first
+    if (last.nextSeq <= seq) continue
+    // What is built in a generation is numbered from `nextSeq` of its first commit on.
+    const at = await firstWhere(log, first.number, last.number, (one) => one.nextSeq > seq)
+    const built = await log.read(at)
+    if (built !== undefined && bytesEqual(built.snapshot, cid)) return built
+  }
+  return undefined
 }

@@ -37,13 +37,16 @@ export class Reacher {
   readonly #options: ReacherOptions
   readonly #table = new DigestMap()
   readonly #seen: Seen = seenIn(this.#table)
+  readonly #passed = new Passed()
   readonly #walk: Walk
+  #tolerant: boolean
   #batch: HeldCid[] = []
   #done = 0
 
   constructor(context: Pick<Context, 'backend'>, options: ReacherOptions) {
     this.#context = context
     this.#options = options
+    this.#tolerant = options.tolerant
     this.#walk = new Walk({
       source: storeSource(context.backend),
       visitor: this.#visitor,
@@ -58,8 +61,13 @@ export class Reacher {
   readonly #visitor: Visitor = {
     block: (met) => this.#add(met),
     problem: (error) => {
-      if (!this.#options.tolerant || !isCairnError(error, 'block_missing')) throw error
+      if (!this.#tolerant || !isMissing(error)) throw error
     },
+  }
+
+  /** From now on what is missing is passed over. */
+  tolerate(): void {
+    this.#tolerant = true
   }
 
   #add({ cid, kind }: Pick<Met, 'cid' | 'kind'>): Promise<void> | undefined {
@@ -84,13 +92,13 @@ export class Reacher {
 
   /** The pages of a kept list, and, if wanted, all snapshots that they name. */
   async keptList(newest: CidBytes, { snapshots: wanted }: { snapshots: boolean }): Promise<void> {
-    for (let page: CidBytes | null = newest; page !== null && !this.#seen.has(page);) {
+    for (let page: CidBytes | null = newest; page !== null;) {
+      if (!this.#passed.add(page, wanted ? 1 : 0)) return
       const bytes = await this.#orMissing(
         readProvedBlock(this.#context.backend, page, 'the kept list', this.#options),
       )
       if (bytes === undefined) return
-      this.#seen.add(page)
-      await this.#add({ cid: page, kind: 'snapshot' })
+      if (this.#seen.add(page)) await this.#add({ cid: page, kind: 'snapshot' })
       const { older, snapshots } = decodeKeptPage(bytes)
       for (const { cid } of wanted ? snapshots : []) await this.snapshot(cid)
       page = older
@@ -101,28 +109,35 @@ export class Reacher {
     try {
       return await read
     } catch (error) {
-      if (this.#options.tolerant && isCairnError(error, 'block_missing')) return undefined
+      if (this.#tolerant && isMissing(error)) return undefined
       throw error
     }
   }
 
-  /** The log up to a commit, down to position `floor`. */
+  /**
+   * The log up to a commit, down to position `floor`. Where a rollback left a gap that reaches below the
+   * floor, the block under the gap belongs to it: what is missing behind that is the end of history.
+   */
   async log(commit: Commit, floor: number): Promise<void> {
-    const { tolerant, content } = this.#options
+    const { content } = this.#options
     const header = await this.#orMissing(readHeader(this.#context, commit, this.#options.signal))
     if (header === undefined) return
     const linked = content && commit.settings.content === 'linked'
+    // What is appended next leads to the base, though it may lie farther on than the snapshot's end.
+    let follows = commit.next
     const walk = {
       head: commit.head ?? commit.base,
       base: null,
       identities: identitiesOf(commit),
-      floor: tolerant ? Number.MAX_SAFE_INTEGER : floor,
+      floor: this.#tolerant ? Number.MAX_SAFE_INTEGER : floor,
       next: commit.head === null ? header.upto : commit.next,
       signal: this.#options.signal,
     }
     for await (const { cid, block } of walkBack(this.#context.backend, walk)) {
-      // What lies before a block that was met was met with it.
-      if (block.first < floor || !this.#seen.add(cid)) return
+      if (follows <= floor || !this.#passed.add(cid, floor)) return
+      follows = block.first
+      // One that content links to was met with its content, but not with what lies before it.
+      if (!this.#seen.add(cid)) continue
       await this.#add({ cid, kind: 'chain' })
       if (linked) await this.#content(block.entries)
     }
@@ -133,6 +148,32 @@ export class Reacher {
     const { signal } = this.#options
     const walk = { source, seen: this.#seen, visitor: this.#visitor, deep: true, signal }
     return walkContent(walk, tipsOf(entries))
+  }
+
+  close(): void {
+    this.#table.close()
+    this.#passed.close()
+  }
+}
+
+const isMissing = (error: unknown): boolean =>
+  isCairnError(error, 'block_missing') || isCairnError(error, 'content_missing')
+
+/**
+ * What walks along weak links have passed, and how far they go: the blocks of a log by the floor they go
+ * down to, the pages of a kept list by whether the snapshots are wanted. What lies behind such a block was
+ * met with it, but only by a walk that goes as far; and content may have led to the block alone.
+ */
+class Passed {
+  readonly #table = new DigestMap()
+  readonly #key = Buffer.alloc(32)
+
+  /** False when a walk that goes as far was here before. The number is mixed into the digest. */
+  add(cid: CidBytes, far: number): boolean {
+    this.#key.set(cid.subarray(cid.length - this.#key.length))
+    this.#key.writeUInt32LE((this.#key.readUInt32LE(0) ^ (far % 2 ** 32)) >>> 0, 0)
+    this.#key.writeUInt32LE((this.#key.readUInt32LE(4) ^ Math.floor(far / 2 ** 32)) >>> 0, 4)
+    return this.#table.set(this.#key, 0)
   }
 
   close(): void {
@@ -148,13 +189,18 @@ export async function reachKept(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   const log = commitLog(context, newest, newest.oldest, signal)
-  await reacher.keptList(newest.kept, { snapshots: true })
+  const floors = new Map<string, number>()
   for await (const { first, last } of generations(log)) {
-    await reacher.log(last, newest.floor)
+    const { identity } = last
+    // Of each identity the newest list says what is kept. Those before it name what was forgotten since.
+    await reacher.keptList(last.kept, { snapshots: !floors.has(identity) })
+    const floor = Math.max(last.floor, floors.get(identity) ?? 0)
+    floors.set(identity, floor)
+    // A kept commit needs its chain, wherever the floor of newer generations lies.
+    await reacher.log(last, Math.min(floor, first.chainFirst))
     // What a generation began with need not be in the list; what was built in it is.
     await reacher.snapshot(first.snapshot)
     if (!bytesEqual(last.snapshot, first.snapshot)) await reacher.snapshot(last.snapshot)
-    await reacher.keptList(last.kept, { snapshots: false })
   }
 }
 

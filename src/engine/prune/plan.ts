@@ -73,7 +73,8 @@ async function keptLog(
   let oldest = commit.number
   let floor = commit.chainFirst
   for await (const { first, last } of generations(log)) {
-    if (!kept.has(printCid(last.snapshot))) break
+    // Of another identity the list does not say what is kept.
+    if (last.identity !== commit.identity || !kept.has(printCid(last.snapshot))) break
     // All that were built in it are numbered from `nextSeq` of its first commit on.
     const built = last.snapshotSeq !== first.snapshotSeq
     const whole = kept.has(printCid(first.snapshot)) && (!built || first.nextSeq >= unbroken)

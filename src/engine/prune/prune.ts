@@ -18,8 +18,7 @@ import type { Verdict } from '../../retention/decide.ts'
 import { checkPolicy } from '../../retention/policy.ts'
 import type { Context, LongOptions } from '../context.ts'
 import { readLeases, type Leased } from '../lease.ts'
-import { Pointer } from '../pointer.ts'
-import { readCommit } from '../time.ts'
+import { checkedCommit, Pointer } from '../pointer.ts'
 import { Reacher, reachKept, reachNamed } from './mark.ts'
 import {
   keptOf,
@@ -155,6 +154,8 @@ async function markNeeded(
   })
   try {
     for (const commit of newest) await reachKept(context, needed, commit, signal)
+    // Who took a lease too late finds out by looking again; until then it names what may be gone.
+    needed.tolerate()
     for (const lease of leases) await reachLeased(context, needed, lease, newest, signal)
     await needed.flush()
   } finally {
@@ -179,9 +180,10 @@ async function reachLeased(
   signal: AbortSignal | undefined,
 ): Promise<void> {
   for (const snapshot of snapshots) await reacher.snapshot(snapshot)
-  const now = newest.find((one) => one.dataset === dataset)
-  if (number === null || now === undefined) return
-  const { commit } = await readCommit(context, { ...now, oldest: 0 }, number, signal)
+  if (number === null || !newest.some((one) => one.dataset === dataset)) return
+  const bytes = await context.backend.getCommit(dataset, number, { signal })
+  if (bytes === undefined) return
+  const { commit } = checkedCommit(dataset, number, bytes)
   await reacher.log(commit, commit.chainFirst)
   await reacher.snapshot(commit.snapshot)
 }
