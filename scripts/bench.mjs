@@ -1,24 +1,9 @@
 /** Compiles the benchmarks and runs them: `npm run bench`. */
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { runCompiled } from './compiled.mjs'
 
-const out = 'node_modules/.cache/cairn-bench'
-
-function run(args, env = {}) {
-  const { status } = spawnSync(process.execPath, args, {
-    stdio: 'inherit',
-    env: { ...process.env, ...env },
-  })
-  if (status !== 0) process.exit(status ?? 1)
-}
-
-run(['node_modules/typescript/bin/tsc', '-p', 'tsconfig.bench.json'])
-mkdirSync(out, { recursive: true })
-// Below node_modules no package.json says what kind of modules these are.
-writeFileSync(`${out}/package.json`, '{ "type": "module" }\n')
-const kubo = spawnSync(process.execPath, ['scripts/kubo.mjs'], {
-  encoding: 'utf8',
-  stdio: ['ignore', 'pipe', 'inherit'],
+runCompiled({
+  name: 'cairn-bench',
+  project: 'tsconfig.bench.json',
+  main: 'scripts/bench/main.js',
+  args: process.argv.slice(2),
 })
-if (kubo.status !== 0) process.exit(1)
-run([`${out}/scripts/bench/main.js`, ...process.argv.slice(2)], { KUBO_BIN: kubo.stdout.trim() })

@@ -15,7 +15,13 @@ import type { Generation } from './commit.ts'
 import { DAMAGED_HINT, Fields, checkCanonical, decodeIpldMap, encodeIpld } from './ipld.ts'
 import { MAX_BLOCK_BYTES } from './node.ts'
 import { CHAIN_LIST_SCHEMA, CHECKPOINT_SCHEMA } from './schema.ts'
-import { areSettingsPossible, isDatasetName, type DatasetSettings } from './settings.ts'
+import {
+  areSettingsPossible,
+  isDatasetName,
+  readSettings,
+  settingsRecord,
+  type DatasetSettings,
+} from './settings.ts'
 
 /** How much of the content is in a CAR: none, the tips' own blocks, or everything under them. */
 export type CarContent = 'index' | 'tips' | 'full'
@@ -50,12 +56,7 @@ function checkpointBytes(checkpoint: Checkpoint): Uint8Array {
     identity: checkpoint.identity,
     origins: checkpoint.origins,
     generation: { number: generation.number, tag: generation.tag },
-    settings: {
-      content: settings.content,
-      chunk_size: settings.chunkSize,
-      chain_limit: settings.chainLimit,
-      deleted_ms: settings.deletedMs,
-    },
+    settings: settingsRecord(settings),
     content: checkpoint.content,
     snapshot: CID.decode(checkpoint.snapshot),
     since: checkpoint.since,
@@ -79,18 +80,12 @@ export function decodeCheckpoint(bytes: Uint8Array): Checkpoint {
   if (bytes.length > MAX_BLOCK_BYTES) throw impossible('A checkpoint')
   const fields = new Fields(decodeIpldMap(bytes, CHECKPOINT_SCHEMA), 'a checkpoint')
   const generation = new Fields(fields.map('generation'), 'a generation')
-  const settings = new Fields(fields.map('settings'), 'the settings of a dataset')
   const checkpoint: Checkpoint = {
     dataset: fields.text('dataset'),
     identity: fields.text('identity'),
     origins: fields.texts('origins'),
     generation: { number: generation.uint('number'), tag: generation.text('tag') },
-    settings: {
-      content: settings.oneOf('content', ['linked', 'external']),
-      chunkSize: settings.uint('chunk_size'),
-      chainLimit: settings.uint('chain_limit'),
-      deletedMs: settings.uint('deleted_ms'),
-    },
+    settings: readSettings(fields.map('settings')),
     content: fields.oneOf('content', ['index', 'tips', 'full']),
     snapshot: fields.link('snapshot'),
     since: fields.weakCidOrNull('since'),

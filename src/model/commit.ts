@@ -12,7 +12,13 @@ import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
 import { Fields, type IpldMap } from './ipld.ts'
 import { COMMIT_SCHEMA } from './schema.ts'
-import { areSettingsPossible, isDatasetName, type DatasetSettings } from './settings.ts'
+import {
+  areSettingsPossible,
+  isDatasetName,
+  readSettings,
+  settingsRecord,
+  type DatasetSettings,
+} from './settings.ts'
 
 /** Counts restores, rollbacks and fail-overs; the tag tells apart two that happened independently. */
 export interface Generation {
@@ -97,12 +103,7 @@ export function commitRecord(commit: Commit): Record<string, unknown> {
     identity: commit.identity,
     origins: commit.origins,
     generation: { number: generation.number, tag: generation.tag },
-    settings: {
-      content: settings.content,
-      chunk_size: settings.chunkSize,
-      chain_limit: settings.chainLimit,
-      deleted_ms: settings.deletedMs,
-    },
+    settings: settingsRecord(settings),
     latest_snapshot_cid: printCid(commit.snapshot),
     snapshot_seq: commit.snapshotSeq,
     snapshot_ts: new Date(commit.snapshotTs).toISOString(),
@@ -165,7 +166,6 @@ function parseJson(bytes: Uint8Array): IpldMap {
 function commitOf(map: IpldMap): Commit {
   const fields = new Fields(map, 'a commit')
   const generation = new Fields(fields.map('generation'), 'a generation')
-  const settings = new Fields(fields.map('settings'), 'the settings of a dataset')
   const cid = (field: string): CidBytes => parseCid(fields.text(field))
   const cidOrNull = (field: string): CidBytes | null => {
     const text = fields.textOrNull(field)
@@ -181,12 +181,7 @@ function commitOf(map: IpldMap): Commit {
     identity: fields.text('identity'),
     origins: fields.texts('origins'),
     generation: { number: generation.uint('number'), tag: generation.text('tag') },
-    settings: {
-      content: settings.oneOf('content', ['linked', 'external']),
-      chunkSize: settings.uint('chunk_size'),
-      chainLimit: settings.uint('chain_limit'),
-      deletedMs: settings.uint('deleted_ms'),
-    },
+    settings: readSettings(fields.map('settings')),
     snapshot: cid('latest_snapshot_cid'),
     snapshotSeq: fields.uint('snapshot_seq'),
     snapshotTs: Date.parse(fields.text('snapshot_ts')),

@@ -1,5 +1,6 @@
 /** What a dataset is called, and what is fixed when it is made. */
 import type { ContentMode } from './entry.ts'
+import { Fields, type IpldMap } from './ipld.ts'
 import { MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from './node.ts'
 
 export interface DatasetSettings {
@@ -24,4 +25,24 @@ export function areSettingsPossible({ chunkSize, chainLimit }: DatasetSettings):
     chainLimit >= 1 &&
     chainLimit <= MAX_CHAIN_LIMIT
   )
+}
+
+/** As commits and checkpoints hold them. */
+export function settingsRecord(settings: DatasetSettings): Record<string, string | number> {
+  return {
+    content: settings.content,
+    chunk_size: settings.chunkSize,
+    chain_limit: settings.chainLimit,
+    deleted_ms: settings.deletedMs,
+  }
+}
+
+export function readSettings(map: IpldMap): DatasetSettings {
+  const fields = new Fields(map, 'the settings of a dataset')
+  return {
+    content: fields.oneOf('content', ['linked', 'external']),
+    chunkSize: fields.uint('chunk_size'),
+    chainLimit: fields.uint('chain_limit'),
+    deletedMs: fields.uint('deleted_ms'),
+  }
 }

@@ -1,0 +1,29 @@
+/** Compiles a part of the project that is written in TypeScript, and runs it with a Kubo node at hand. */
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+
+/**
+ * `project` is its tsconfig, whose output goes to `node_modules/.cache/NAME`; `main` lies below that. Ends this
+ * process when something fails.
+ */
+export function runCompiled({ name, project, main, args }) {
+  const out = `node_modules/.cache/${name}`
+  run(['node_modules/typescript/bin/tsc', '-p', project])
+  mkdirSync(out, { recursive: true })
+  // Below node_modules no package.json says what kind of modules these are.
+  writeFileSync(`${out}/package.json`, '{ "type": "module" }\n')
+  const kubo = spawnSync(process.execPath, ['scripts/kubo.mjs'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  if (kubo.status !== 0) process.exit(1)
+  run([`${out}/${main}`, ...args], { KUBO_BIN: kubo.stdout.trim() })
+}
+
+function run(args, env = {}) {
+  const { status } = spawnSync(process.execPath, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...env },
+  })
+  if (status !== 0) process.exit(status ?? 1)
+}
