@@ -9,7 +9,14 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { CairnError, throwIfAborted } from '../errors.ts'
-import { bytesEqual, CID_BYTES, cidParts, isEngineCid, type CidBytes } from '../model/cid.ts'
+import {
+  bytesEqual,
+  CID_BYTES,
+  cidParts,
+  DIGEST_BYTES,
+  isEngineCid,
+  type CidBytes,
+} from '../model/cid.ts'
 import type { CallOptions } from '../store/backend.ts'
 import type { BlockReader } from '../store/proved.ts'
 import { DigestMap } from '../util/digest-map.ts'
@@ -48,8 +55,6 @@ export interface CarFileOptions {
 interface Sections extends SectionRange {
   readonly roots: readonly CidBytes[]
 }
-
-const DIGEST_BYTES = 32
 
 export class CarFile implements BlockReader {
   readonly version: 1 | 2

@@ -7,13 +7,13 @@
  *
  * Numbers are little-endian, the codec is a varint. Ours has sha2-256 only; identity CIDs need no index.
  */
+import { DIGEST_BYTES } from '../model/cid.ts'
 import { varint } from './encode.ts'
 import { PRAGMA, V2_HEAD_BYTES, type CarLayout } from './frame.ts'
 import { readExactly, type OpenedFile } from './window.ts'
 
 const INDEX_CODEC = varint(0x0401)
 const SHA2_256 = 0x12n
-const DIGEST_BYTES = 32
 const INDEX_ENTRY_BYTES = DIGEST_BYTES + 8
 /** No index has so many hash functions or widths unless it is hostile. */
 const MAX_BUCKETS = 64

@@ -2,7 +2,7 @@
  * What lies between a base snapshot and another one: the nodes of the base's tree, which a delta
  * leaves out, and the tips that were changed since, whose content it carries.
  */
-import { cidKey, type CidBytes } from '../model/cid.ts'
+import { cidKey, DIGEST_BYTES, type CidBytes } from '../model/cid.ts'
 import { isLeaf, type Child } from '../model/node.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
 import { diffTrees } from '../tree/diff.ts'
@@ -22,8 +22,6 @@ interface DeltaOptions {
 }
 
 const BATCH = 256
-const DIGEST_BYTES = 32
-
 export async function deltaBetween(
   nodes: NodeStore,
   base: SnapshotHeader,

@@ -7,7 +7,7 @@ import { base32 } from 'multiformats/bases/base32'
 import { Overlay } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { CairnError } from '../errors.ts'
-import { bytesEqual, type CidBytes } from '../model/cid.ts'
+import { bytesEqual, sameCid, type CidBytes } from '../model/cid.ts'
 import { encodeCommit, type Commit } from '../model/commit.ts'
 import type { DatasetSettings } from '../model/settings.ts'
 import { DAMAGED_HINT } from '../model/ipld.ts'
@@ -56,10 +56,6 @@ export function isRestored({ commit, chain }: State, found: CarState): boolean {
 function chainListOf(chain: readonly LoadedBlock[]): CidBytes | null {
   if (chain.length === 0) return null
   return encodeChainList(chain.map(({ cid }) => cid)).at(-1)?.cid ?? null
-}
-
-function sameCid(a: CidBytes | null, b: CidBytes | null): boolean {
-  return a === null || b === null ? a === b : bytesEqual(a, b)
 }
 
 export async function commitRestored(

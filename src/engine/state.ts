@@ -8,7 +8,7 @@
 import { CairnError } from '../errors.ts'
 import { readChain, walkBack, type LoadedBlock } from '../chain/walk.ts'
 import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
-import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
+import { bytesEqual, printCid, sameCid, type CidBytes } from '../model/cid.ts'
 import { POINTER_HINT, type Commit, type EncodedCommit } from '../model/commit.ts'
 import { keyOf } from '../model/entity-id.ts'
 import { decodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
@@ -142,15 +142,10 @@ async function loadChain(
 
 /** The part of an older state's chain behind `base`; undefined when the chain did not pass there. */
 function knownChain(before: State, base: CidBytes | null): readonly LoadedBlock[] | undefined {
-  const sameBase = base === null ? before.commit.base === null : sameCid(before.commit.base, base)
-  if (sameBase) return before.chain
+  if (sameCid(before.commit.base, base)) return before.chain
   if (base === null) return undefined
   const index = before.chain.findIndex(({ cid }) => bytesEqual(cid, base))
   return index < 0 ? undefined : before.chain.slice(index + 1)
-}
-
-function sameCid(a: CidBytes | null, b: CidBytes): boolean {
-  return a !== null && bytesEqual(a, b)
 }
 
 function extendsChain(old: readonly LoadedBlock[], chain: readonly LoadedBlock[]): boolean {

@@ -22,7 +22,7 @@ const HASH_SHA2_256 = 0x12
 export const MAX_CID_BYTES = 40
 /** The length of the CID of every block the engine writes. */
 export const CID_BYTES = 36
-const DIGEST_BYTES = 32
+export const DIGEST_BYTES = 32
 
 export interface Block {
   readonly cid: CidBytes
@@ -115,6 +115,11 @@ export function cidMatches(cid: Uint8Array, bytes: Uint8Array): boolean {
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
   return a === b || (a.length === b.length && Buffer.compare(a, b) === 0)
+}
+
+/** Whether both are the same CID, or both none. */
+export function sameCid(a: CidBytes | null, b: CidBytes | null): boolean {
+  return a === null || b === null ? a === b : bytesEqual(a, b)
 }
 
 /** A CID's text: base32 for version 1, base58 for version 0. */

@@ -3,7 +3,7 @@ import type { LoadedBlock } from '../chain/walk.ts'
 import { CairnError } from '../errors.ts'
 import { decodeChainBlock, encodeChainBlock, type ChainBlock } from '../model/chain-block.ts'
 import type { Checkpoint } from '../model/checkpoint.ts'
-import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
+import { bytesEqual, printCid, sameCid, type CidBytes } from '../model/cid.ts'
 import type { ContentMode } from '../model/entry.ts'
 import { DAMAGED_HINT } from '../model/ipld.ts'
 import { branchOf, decodeNode, leafOf, summarize, type Child, type Node } from '../model/node.ts'
@@ -65,10 +65,6 @@ function followsOn(block: ChainBlock, before: LoadedBlock | undefined, facts: Ch
 
 function endOf({ block }: LoadedBlock): number {
   return block.first + block.entries.length
-}
-
-function sameCid(a: CidBytes | null, b: CidBytes | null): boolean {
-  return a === null || b === null ? a === b : bytesEqual(a, b)
 }
 
 export function checkChainCounts(

@@ -1,6 +1,6 @@
 /** What a walk meets, and whom it tells. */
 import { CairnError } from '../errors.ts'
-import { cidMatches, cidParts, printCid, type CidBytes } from '../model/cid.ts'
+import { cidMatches, cidParts, DIGEST_BYTES, printCid, type CidBytes } from '../model/cid.ts'
 
 /** What a block is to the one that led to it. */
 export type BlockKind =
@@ -49,8 +49,6 @@ export function problemOf(
   }
   return undefined
 }
-
-const DIGEST_BYTES = 32
 
 interface DigestTable {
   has(key: Uint8Array): boolean
