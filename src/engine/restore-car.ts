@@ -3,13 +3,13 @@
  *
  *   1 find the state that is meant, and where it goes
  *   2 walk all that it reaches, in the CARs and, for what they lack, in the store: every block hashed,
- *     the tree proved to be the one its entries make, nothing missing
- *   3 walk it again and put what the CARs hold into the store
- *   4 read the engine's own blocks back
- *   5 commit, with a new generation
+ *     the tree proved to be the one its entries make, nothing missing; what the CARs hold goes into the
+ *     store on the way, once it was hashed
+ *   3 read the engine's own blocks back
+ *   4 commit, with a new generation
  *
- * What fails before 3 leaves the store as it was, what fails before 5 leaves blocks that nothing names
- * and that make the next try shorter. Commits, listings and what is kept change with 5 alone.
+ * What fails before 4 leaves at most blocks that nothing names, and that make the next try shorter.
+ * Commits, listings and what is kept change with 4 alone.
  */
 import type { LoadedBlock } from '../chain/walk.ts'
 import { CairnError } from '../errors.ts'
@@ -17,16 +17,16 @@ import { decodeChainBlock } from '../model/chain-block.ts'
 import { parseCid, printCid, type CidBytes } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
 import { seenIn, type Visitor } from '../reach/met.ts'
-import { localSource, storeSource } from '../reach/source.ts'
-import { Walk, type WalkOptions } from '../reach/walk.ts'
-import type { Lease, Staging } from '../store/backend.ts'
+import { localSource, storeSource, type WalkSource } from '../reach/source.ts'
+import { Walk } from '../reach/walk.ts'
+import type { Lease } from '../store/backend.ts'
 import { DigestMap } from '../util/digest-map.ts'
 import { factsOf, findCarState, readFrom, type CarState, type OpenCar } from '../car/state.ts'
 import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
 import { noCounts, type CarCounts } from './export-car.ts'
 import { parseDatasetName } from './genesis.ts'
-import { takeLease } from './lease.ts'
+import { releaseLease, takeLease } from './lease.ts'
 import { Pointer } from './pointer.ts'
 import { commitRestored, isRestored, proveTotal, type Restored } from './restore-commit.ts'
 import { RestoreStager } from './restore-stager.ts'
@@ -100,6 +100,8 @@ class Restore {
   readonly #cars: readonly OpenCar[]
   readonly #found: CarState
   readonly #options: RestoreCarOptions
+  /** Blocks as they were read that the CARs lack. */
+  readonly #ofStore = new WeakSet<Uint8Array>()
 
   constructor(
     context: Context,
@@ -114,23 +116,25 @@ class Restore {
   }
 
   async into(target: RestoreTarget): Promise<RestoredCar> {
-    const { signal, dryRun } = this.#options
+    const { dryRun } = this.#options
     const base = await this.#base()
     try {
       const delta = base && (await this.#deltaFrom(base.header))
       try {
-        const { counts, chain } = await this.#prove(delta)
-        const done = { ...described(this.#found, target.name), counts }
-        if (dryRun === true) return { ...done, status: 'planned', generation: 0, undo: null }
-        const purpose = `restore of ${printCid(this.#found.root)}`
-        const staging = await this.#context.backend.stage(target.name, purpose, { signal })
-        const restored = await this.#load(target, staging, { delta, chain })
-        return { ...done, status: 'restored', ...restored }
+        if (dryRun !== true) return await this.#load(target, delta)
+        const { counts } = await this.#prove(delta)
+        return {
+          ...described(this.#found, target.name),
+          status: 'planned',
+          generation: 0,
+          undo: null,
+          counts,
+        }
       } finally {
         delta?.close()
       }
     } finally {
-      await base?.lease.release()
+      if (base !== undefined) await releaseLease(this.#context, base.lease)
     }
   }
 
@@ -148,10 +152,10 @@ class Restore {
         if (header !== undefined) return { header, lease }
       }
     } catch (error) {
-      await lease.release()
+      await releaseLease(this.#context, lease)
       throw error
     }
-    await lease.release()
+    await releaseLease(this.#context, lease)
     throw new CairnError(
       'base_missing',
       `The store does not keep ${printCid(since)}, the base of this delta.`,
@@ -198,41 +202,49 @@ class Restore {
   }
 
   /** Step 2. What is missing or wrong is thrown. */
-  async #prove(delta: Delta | undefined): Promise<{ counts: CarCounts; chain: LoadedBlock[] }> {
+  async #prove(
+    delta: Delta | undefined,
+    stager?: RestoreStager,
+  ): Promise<{ counts: CarCounts; chain: LoadedBlock[] }> {
     const counts = noCounts()
     const chain: LoadedBlock[] = []
     let done = 0
     const visitor: Visitor = {
-      block: ({ kind, cid }) => {
-        if (!this.#has(cid)) return
-        counts[kind] += 1
+      block: (met) => {
+        if (this.#ofStore.has(met.bytes)) return undefined
+        counts[met.kind] += 1
         done += 1
-        if (done % 4096 === 0) this.#options.onProgress?.({ step: 'prove', done })
+        if (done % 4096 === 0) this.#options.onProgress?.({ step: this.#step, done })
+        return stager?.block(met)
       },
       // Also of a block of the chain that was met as content before.
-      leave: ({ kind, cid, bytes }) => {
+      leave: (met) => {
+        const { kind, cid, bytes } = met
         if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
+        return this.#ofStore.has(bytes) ? undefined : stager?.leave(met)
       },
       problem: (error) => {
         throw this.#placed(error)
       },
     }
-    await this.#walk({ visitor, rebuild: true }, delta)
+    await this.#walk(visitor, delta)
     await proveTotal(this.#nodes(), this.#found, chain, this.#options.signal)
     return { counts, chain }
   }
 
-  /** Steps 3 to 5. */
-  async #load(
-    target: RestoreTarget,
-    staging: Staging,
-    { delta, chain }: { delta: Delta | undefined; chain: readonly LoadedBlock[] },
-  ): Promise<Restored> {
+  get #step(): string {
+    return this.#options.dryRun === true ? 'prove' : 'restore'
+  }
+
+  /** Steps 2 to 4. */
+  async #load(target: RestoreTarget, delta: Delta | undefined): Promise<RestoredCar> {
     const { signal, onProgress } = this.#options
+    const purpose = `restore of ${printCid(this.#found.root)}`
+    const staging = await this.#context.backend.stage(target.name, purpose, { signal })
     let outcome: 'committed' | 'dropped' = 'dropped'
     try {
-      const stager = new RestoreStager(staging, (cid) => this.#has(cid), this.#options)
-      await this.#walk({ visitor: stager.visitor }, delta)
+      const stager = new RestoreStager(staging, this.#found.header.content, signal)
+      const { counts, chain } = await this.#prove(delta, stager)
       await stager.finish()
       await readBack(this.#context, stager.records, signal, (done) =>
         onProgress?.({ step: 'read back', done, total: stager.records.length }),
@@ -244,7 +256,7 @@ class Restore {
         signal,
       })
       outcome = 'committed'
-      return restored
+      return { ...described(this.#found, target.name), counts, status: 'restored', ...restored }
     } finally {
       await staging.end(outcome).catch((error: unknown) => {
         this.#context.log.error('staging.end_failed', { outcome, error: String(error) })
@@ -252,22 +264,19 @@ class Restore {
     }
   }
 
-  async #walk(
-    { visitor, rebuild }: Pick<WalkOptions, 'visitor' | 'rebuild'>,
-    delta: Delta | undefined,
-  ): Promise<void> {
+  async #walk(visitor: Visitor, delta: Delta | undefined): Promise<void> {
     const { root, checkpoint, header } = this.#found
     const seen = new DigestMap({ tempDir: this.#options.tempDir })
     try {
       const walk = new Walk({
-        source: localSource(this.#cars, storeSource(this.#context.backend, true)),
+        source: localSource(this.#cars, this.#storeSource()),
         visitor,
         seen: seenIn(seen),
         // A restore needs all content of a linked dataset, whatever the CAR brings of it.
         content: header.content === 'linked' ? 'full' : 'index',
         // A leaf of the base is there with all its content.
         wantsTip: delta && ((tip, leaf) => !delta.hasNode(leaf) && delta.hasChangedTip(tip)),
-        rebuild: rebuild ?? false,
+        rebuild: true,
         signal: this.#options.signal,
       })
       if (checkpoint === undefined) await walk.snapshot(root)
@@ -277,8 +286,15 @@ class Restore {
     }
   }
 
-  #has(cid: CidBytes): boolean {
-    return this.#cars.some((car) => car.has(cid))
+  #storeSource(): WalkSource {
+    const source = storeSource(this.#context.backend, true)
+    return {
+      read: async (...where) => {
+        const blocks = await source.read(...where)
+        for (const block of blocks) if (block !== undefined) this.#ofStore.add(block)
+        return blocks
+      },
+    }
   }
 
   /** With the place where a damaged block stands. */

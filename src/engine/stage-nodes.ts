@@ -11,7 +11,8 @@ import type { NodeSink } from '../tree/merge.ts'
 import type { Context } from './context.ts'
 
 const BATCH_BYTES = 2 << 20
-const READ_BACK = 8
+/** At most 1 MiB each; so many that a node always has some to answer. */
+const READ_BACK = 32
 
 export class NodeStager implements NodeSink {
   readonly #staging: Staging

@@ -20,6 +20,6 @@ export function request(number: number, more: Partial<CommitRequest> = {}): Comm
 
 /** The CIDs with a pin of this type, asked of the node itself. */
 export async function pinsOf(url: string, type: 'recursive' | 'direct'): Promise<string[]> {
-  const answer = JSON.parse(await askNode(url, 'pin/ls', { type })) as { Keys: object }
-  return Object.keys(answer.Keys)
+  const answer = JSON.parse(await askNode(url, 'pin/ls', { type })) as { Keys?: object }
+  return Object.keys(answer.Keys ?? {})
 }

@@ -6,7 +6,7 @@
  * Every holder is like no other, so that dropping its pin takes nothing from anybody else.
  */
 import { randomBytes } from 'node:crypto'
-import { encode } from '@ipld/dag-cbor'
+import { decode, encode } from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import { cborBlock, CODEC_RAW, cidParts, type Block, type CidBytes } from '../../model/cid.ts'
 
@@ -15,15 +15,31 @@ const LINKS_A_HOLDER = 20_000
 const SHA2_256_HEAD: readonly number[] = [1, CODEC_RAW, 0x12, 32]
 
 export function holdersOf(cids: readonly CidBytes[]): Block[] {
-  const links: CID[] = []
-  for (const cid of cids) {
-    const { hash, digest } = cidParts(cid)
-    if (hash === 'sha2-256') links.push(CID.decode(Uint8Array.from([...SHA2_256_HEAD, ...digest])))
-  }
+  return holdersOfLinks(cids.flatMap(rawLink))
+}
+
+/** Those in `deep` with all that they link to. */
+export function deepHoldersOf(alone: readonly CidBytes[], deep: readonly CidBytes[]): Block[] {
+  return holdersOfLinks([...alone.flatMap(rawLink), ...deep.map((cid) => CID.decode(cid))])
+}
+
+/** What a holder keeps, by the CIDs that it links to. */
+export function heldBy(holder: Uint8Array): CidBytes[] {
+  const { links } = decode<{ links: CID[] }>(holder)
+  return links.map(({ bytes }) => bytes)
+}
+
+function holdersOfLinks(links: readonly CID[]): Block[] {
   const holders: Block[] = []
   for (let at = 0; at < links.length; at += LINKS_A_HOLDER) {
     const some = links.slice(at, at + LINKS_A_HOLDER)
     holders.push(cborBlock(encode({ holder: 'cairn', nonce: randomBytes(16), links: some })))
   }
   return holders
+}
+
+function rawLink(cid: CidBytes): CID[] {
+  const { hash, digest } = cidParts(cid)
+  if (hash !== 'sha2-256') return []
+  return [CID.decode(Uint8Array.from([...SHA2_256_HEAD, ...digest]))]
 }

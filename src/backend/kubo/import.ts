@@ -16,7 +16,8 @@ import { cidKey, cidParts, type Block, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, HeldBlock } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
-import { holdersOf } from './holder.ts'
+import type { Bundles } from './bundles.ts'
+import { deepHoldersOf, holdersOf } from './holder.ts'
 import type { Condemned } from './condemned.ts'
 import type { Intent, Intents } from './intents.ts'
 import { SOUND_MS } from './leases.ts'
@@ -55,6 +56,8 @@ export interface Importer {
   pinsNeeded(held: readonly HeldBlock[], options?: CallOptions): Promise<PinsNeeded>
   /** Answers the intent, `undefined` when nothing was to be held. */
   put(spec: ImportSpec, needed: PinsNeeded, options?: CallOptions): Promise<Intent | undefined>
+  /** As `put`, for many to be held: with one pin, which the intent names, whatever pins they have. */
+  putBundled(spec: ImportSpec, held: readonly HeldBlock[], options?: CallOptions): Promise<Intent>
   /** Puts `blocks` there, and holds each by itself until the answer is called. */
   putForNow(spec: ImportSpec, options?: CallOptions): Promise<LetGo>
 }
@@ -63,6 +66,7 @@ export function createImporter(
   client: KuboClient,
   intents: Intents,
   condemned: Condemned,
+  bundles: Bundles,
   tidy: Tidy,
   now: () => number,
 ): Importer {
@@ -118,8 +122,20 @@ export function createImporter(
     }
   }
 
+  /** Nothing that is pinned is relied on, so nothing need be looked at: no intent names more than the bundle. */
+  const putBundled: Importer['putBundled'] = async ({ blocks, ...what }, held, options) => {
+    const { alone, deep } = wantedOf(held)
+    const holders = deepHoldersOf(alone, deep)
+    const pins = holders.map(({ cid }) => cid)
+    const intent = await intents.write({ ...what, pins }, options)
+    for (const pin of pins) await bundles.record(pin, options)
+    await importBlocks(client, pins, [...blocks, ...holders], options)
+    return intent
+  }
+
   return {
     putForNow,
+    putBundled,
     pinsNeeded: (held, options) => pinsNeeded(wantedOf(held), options),
     async put({ blocks, ...what }, before, options) {
       const pins = [...before.wanted.deep, ...before.wanted.alone]

@@ -7,6 +7,7 @@
 import { CairnError } from '../../errors.ts'
 
 export const INTENTS = '/cairn/intents'
+export const BUNDLES = '/cairn/bundles'
 export const LEASES = '/cairn/leases'
 export const STAGINGS = '/cairn/stagings'
 export const SWEEPS = '/cairn/sweeps'

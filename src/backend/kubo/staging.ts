@@ -9,6 +9,7 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
+import { recordOf } from './bundles.ts'
 import type { Importer, LetGo } from './import.ts'
 import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
@@ -18,11 +19,15 @@ import type { Tidy } from './tidy.ts'
 const BATCH_BYTES = 16 * 1024 * 1024
 /** Each block that is held has its line in an intent and its question to the node. */
 const BATCH_HELD = 4_000
+/** From so many on they get one pin for all. */
+const BUNDLED_FROM = 16
 
 export interface StagingTools {
   readonly importer: Importer
   readonly tidy: Tidy
   readonly lease: KuboLease
+  /** Whether a commit was ever asked for that names the blocks. */
+  readonly isNamed: () => boolean
 }
 
 interface Batch {
@@ -38,12 +43,13 @@ const afterLastDeep = (blocks: readonly HeldBlock[]): number =>
   blocks.findLastIndex(({ hold }) => hold === 'deep') + 1
 
 export function createStaging(
-  { importer, tidy, lease }: StagingTools,
+  { importer, tidy, lease, isNamed }: StagingTools,
   dataset: string,
   label: string,
 ): Staging {
   const inTurn = createQueue()
   const intents: Intent[] = []
+  const bundled: Intent[] = []
   const forNow: LetGo[] = []
   const spec = { dataset, purpose: label, staging: lease.name }
   let waiting = noBatch()
@@ -61,6 +67,11 @@ export function createStaging(
     const gone = new Set(early)
     const blocks = linked.filter((block) => !gone.has(block))
     if (blocks.length === 0) return
+    const toHold = blocks.filter(({ hold }) => hold !== 'under')
+    if (toHold.length >= BUNDLED_FROM) {
+      bundled.push(await importer.putBundled({ ...spec, blocks }, toHold, options))
+      return
+    }
     const needed = await importer.pinsNeeded(blocks, options)
     const intent = await importer.put({ ...spec, blocks }, needed, options)
     if (intent !== undefined) intents.push(intent)
@@ -129,9 +140,14 @@ export function createStaging(
         lease.stop()
         for (const letGo of forNow.splice(0)) letGo()
         // Dropped: they stay, and so does the lease until it is void: a commit that names them may yet
-        // take effect. Then they are how a sweep finds what is held for nothing.
+        // take effect. Then they are how a sweep finds what is held for nothing. A bundle that no commit
+        // can name is nobody else's.
+        const gathered = bundled.splice(0)
         if (outcome === 'committed') {
-          tidy.later({ pins: [], intents: intents.splice(0), lease: lease.path })
+          tidy.later({ pins: [], intents: [...intents, ...gathered], files: [lease.path] })
+        } else if (!isNamed()) {
+          const pins = gathered.flatMap((intent) => intent.pins)
+          tidy.later({ pins, intents: gathered, files: pins.map(recordOf) })
         }
       }),
   }

@@ -17,8 +17,8 @@ interface Leftovers {
   readonly pins: readonly CidBytes[]
   /** They go after the pins, of which they tell. */
   readonly intents: readonly Intent[]
-  /** The file of the lease by which the intents lived; it goes last. */
-  readonly lease?: string
+  /** Files that go last: the lease by which the intents lived, records of bundles. */
+  readonly files?: readonly string[]
 }
 
 export interface Tidy {
@@ -77,10 +77,10 @@ export function createTidy({ client, mfs, intents, sweeps, onError }: TidyTools)
   }
   const removeFiles = async (some: readonly Leftovers[]): Promise<void> => {
     const done = some.flatMap((one) => one.intents)
-    const leases = some.flatMap(({ lease }) => lease ?? [])
+    const last = some.flatMap(({ files = [] }) => files)
     if (await sweeping()) await writeUnion(done.flatMap(({ pins }) => pins))
-    else leases.push(...kept.splice(0))
-    const paths = [...done.map(({ path }) => path), ...leases]
+    else last.push(...kept.splice(0))
+    const paths = [...done.map(({ path }) => path), ...last]
     if (paths.length > 0) await mfs.remove(paths)
   }
   const work = async (): Promise<void> => {

@@ -1,0 +1,59 @@
+/**
+ * A bundle keeps many blocks with one pin, for as long as a sweep needs all of them. Every pin costs the
+ * node some milliseconds (it syncs), so what a build or a restore writes in quantity is bundled.
+ *
+ * A bundle is a holder (`holder.ts`) that links to what is held deep by its own CID. Its record is an
+ * empty file in MFS whose name is the CID: written after the intent that names it and before the pin is
+ * made, removed after that was dropped. A crash in between leaves a record, by which a sweep finds it.
+ */
+import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
+import { isCairnError } from '../../errors.ts'
+import type { CallOptions } from '../../store/backend.ts'
+import type { Mfs } from './mfs.ts'
+import { BUNDLES } from './paths.ts'
+import { means } from './refusals.ts'
+
+export interface Bundles {
+  /** Durable when it returns. */
+  record(bundle: CidBytes, options?: CallOptions): Promise<void>
+  list(options?: CallOptions): Promise<CidBytes[]>
+  forget(bundles: readonly CidBytes[]): Promise<void>
+}
+
+/** The identity CID of nothing: a file without a block. */
+const EMPTY_FILE = printCid(Uint8Array.of(1, 0x55, 0, 0))
+const FILES_A_REQUEST = 64
+
+export const recordOf = (bundle: CidBytes): string => `${BUNDLES}/${printCid(bundle)}`
+
+export function createBundles(mfs: Mfs): Bundles {
+  return {
+    async record(bundle, options) {
+      try {
+        await mfs.link(EMPTY_FILE, recordOf(bundle), options)
+      } catch (error) {
+        if (!means(error, 'pathMissing')) throw error
+        await mfs.makeDirectory(BUNDLES, options)
+        await mfs.link(EMPTY_FILE, recordOf(bundle), options)
+      }
+    },
+    async list(options) {
+      return ((await mfs.list(BUNDLES, options)) ?? []).flatMap(bundleOfName)
+    },
+    async forget(bundles) {
+      const paths = bundles.map(recordOf)
+      for (let at = 0; at < paths.length; at += FILES_A_REQUEST)
+        await mfs.remove(paths.slice(at, at + FILES_A_REQUEST))
+    },
+  }
+}
+
+/** Other names are other people's. */
+function bundleOfName(name: string): CidBytes[] {
+  try {
+    return [parseCid(name)]
+  } catch (error) {
+    if (isCairnError(error)) return []
+    throw error
+  }
+}
