@@ -2,9 +2,9 @@
  * Links of the old system, which come in three shapes: as IPLD Links, as plain maps `{"/": "bafy..."}`
  * (written with `input-codec=json`, so that they link to nothing), and as plain texts.
  */
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { isCairnError } from '../errors.ts'
-import { cidParts, parseCid, type CidBytes } from '../model/cid.ts'
+import { cidParts, linkOf, parseCid, type CidBytes } from '../model/cid.ts'
 import { isMap } from './source.ts'
 
 export type OldLink =
@@ -16,8 +16,9 @@ export type OldLink =
 export function readLink(value: unknown): OldLink | undefined {
   if (value === undefined || value === null || value === '') return undefined
   if (typeof value === 'string') return named(value)
-  const cid = typeof value === 'object' ? CID.asCID(value) : null
-  if (cid !== null) return isUsable(cid.bytes) ? { cid: cid.bytes, linked: true } : notUsable(cid)
+  const cid = linkOf(value)
+  if (cid !== undefined)
+    return isUsable(cid.bytes) ? { cid: cid.bytes, linked: true } : notUsable(cid)
   if (isMap(value) && typeof value['/'] === 'string' && Object.keys(value).length === 1)
     return named(value['/'])
   return { unusable: 'it is not a link' }

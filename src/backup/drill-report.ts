@@ -90,10 +90,19 @@ export function drillReport(
 export async function lastSuccessIn(path: string, dataset: string): Promise<DrillSuccess | null> {
   try {
     const report = JSON.parse(await readFile(path, 'utf8')) as Partial<DrillReport>
-    return report.dataset === dataset ? (report.last_success ?? null) : null
+    return report.dataset === dataset && isSuccess(report.last_success) ? report.last_success : null
   } catch {
     return null
   }
+}
+
+function isSuccess(value: unknown): value is DrillSuccess {
+  if (typeof value !== 'object' || value === null) return false
+  const { finished_at, snapshot, rto_ms, rpo_ms } = value as Readonly<Record<string, unknown>>
+  const isMoment = typeof finished_at === 'string' && !Number.isNaN(Date.parse(finished_at))
+  return (
+    isMoment && typeof snapshot === 'string' && Number.isFinite(rto_ms) && Number.isFinite(rpo_ms)
+  )
 }
 
 export async function writeReport(path: string, report: DrillReport): Promise<void> {

@@ -46,8 +46,16 @@ export function parseContent(text: string): ContentValue {
   }
 }
 
+/** As DAG-JSON, which has no words for some values of DAG-CBOR. */
 export function printContent(value: ContentValue): string {
-  return Buffer.from(dagJson.encode(value)).toString('utf8')
+  try {
+    return Buffer.from(dagJson.encode(value)).toString('utf8')
+  } catch (cause) {
+    throw new CairnError('invalid_content', `A value is no DAG-JSON: ${messageOf(cause)}.`, {
+      hint: 'Read it with an IPFS tool, such as `ipfs dag get`.',
+      cause,
+    })
+  }
 }
 
 function messageOf(cause: unknown): string {

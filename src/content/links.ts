@@ -2,7 +2,6 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
 import * as dagPb from '@ipld/dag-pb'
-import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import {
   CODEC_DAG_CBOR,
@@ -10,6 +9,7 @@ import {
   CODEC_DAG_PB,
   CODEC_RAW,
   cidParts,
+  linkOf,
   printCid,
   type CidBytes,
 } from '../model/cid.ts'
@@ -53,8 +53,8 @@ export function decodeContent(cid: CidBytes, codec: number, bytes: Uint8Array): 
 
 function collect(value: unknown, into: CidBytes[], depth: number): void {
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
-  const cid = CID.asCID(value)
-  if (cid !== null) {
+  const cid = linkOf(value)
+  if (cid !== undefined) {
     cidParts(cid.bytes)
     into.push(cid.bytes)
     return

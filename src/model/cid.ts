@@ -146,6 +146,15 @@ export function parseCid(text: string): CidBytes {
   return bytes
 }
 
+/**
+ * The CID that a decoded value is. The library's own `asCID` also takes a map for one that has the same
+ * text or number under "/" and "bytes"; a CID has its bytes there.
+ */
+export function linkOf(value: unknown): CID | undefined {
+  if (typeof value !== 'object' || value === null || !('/' in value)) return undefined
+  return value['/'] instanceof Uint8Array ? (CID.asCID(value) ?? undefined) : undefined
+}
+
 /** A map key for a CID: its digest bytes as a string, so that one hash under two codecs is one key. */
 export function digestKey(cid: Uint8Array): string {
   const tail = cid.length > DIGEST_BYTES ? cid.subarray(cid.length - DIGEST_BYTES) : cid

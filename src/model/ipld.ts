@@ -1,8 +1,7 @@
 /** Records that are no hot path are encoded by `@ipld/dag-cbor`; this is where they are taken apart. */
 import * as dagCbor from '@ipld/dag-cbor'
-import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
-import { bytesEqual, isEngineCid, type CidBytes } from './cid.ts'
+import { bytesEqual, isEngineCid, linkOf, type CidBytes } from './cid.ts'
 
 export type IpldMap = Readonly<Record<string, unknown>>
 
@@ -30,8 +29,15 @@ export function isPlain(value: unknown, depth = 0): boolean {
   const prototype: unknown = Object.getPrototypeOf(value)
   return (
     (prototype === Object.prototype || prototype === null) &&
+    !isTakenForLink(value) &&
     Object.entries(value).every(([key, one]) => key.isWellFormed() && isPlain(one, depth + 1))
   )
+}
+
+/** The library's encoder takes such a map for a CID, and fails. */
+function isTakenForLink(map: object): boolean {
+  const { '/': slash, bytes } = map as IpldMap
+  return slash !== undefined && slash !== null && slash === bytes
 }
 
 /** A block that must be a map with this schema tag. */
@@ -189,6 +195,6 @@ export class Fields {
 
 /** The CID of a Link to a block of the engine. */
 function engineLink(value: unknown): CidBytes | undefined {
-  const cid = CID.asCID(value)
-  return cid !== null && isEngineCid(cid.bytes) ? cid.bytes : undefined
+  const cid = linkOf(value)?.bytes
+  return cid !== undefined && isEngineCid(cid) ? cid : undefined
 }

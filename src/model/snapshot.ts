@@ -65,13 +65,16 @@ export function encodeSnapshot(header: SnapshotHeader): Block {
     })
   }
   const bytes = snapshotBytes(header)
-  if (tags.length > MAX_TAGS || bytes.length > MAX_HEADER_BYTES) {
+  if (isTooLarge(header, bytes)) {
     throw new CairnError('too_large', 'The metadata of a snapshot is too large.', {
       hint: `At most ${MAX_TAGS} tags; reason, tags and metadata share ${MAX_HEADER_BYTES} bytes. Put larger things into an entity.`,
     })
   }
   return cborBlock(bytes)
 }
+
+const isTooLarge = ({ tags }: SnapshotHeader, bytes: Uint8Array): boolean =>
+  tags.length > MAX_TAGS || bytes.length > MAX_HEADER_BYTES
 
 export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
   const fields = new Fields(decodeIpldMap(bytes, SNAPSHOT_SCHEMA), 'a snapshot')
@@ -92,8 +95,8 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
     prev: fields.weakCidOrNull('prev'),
     head: fields.weakCidOrNull('head'),
   }
-  checkCanonical(bytes, snapshotBytes(header), 'A snapshot')
-  if (!isPlain(header.meta)) {
+  const { meta, reason, tags } = header
+  if (!isPlain([meta, reason, tags])) {
     throw new CairnError(
       'invalid_block',
       'The metadata of a snapshot holds Links, bytes or worse.',
@@ -102,7 +105,13 @@ export function decodeSnapshot(bytes: Uint8Array): SnapshotHeader {
       },
     )
   }
+  checkCanonical(bytes, snapshotBytes(header), 'A snapshot')
   const { entries, live, chunkCount, chunkSize } = header
+  if (isTooLarge(header, bytes)) {
+    throw new CairnError('invalid_block', 'The metadata of a snapshot is too large.', {
+      hint: DAMAGED_HINT,
+    })
+  }
   if (
     live > entries ||
     chunkCount === 0 ||

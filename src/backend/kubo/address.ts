@@ -26,8 +26,15 @@ export function nodeAddress(text: string, token: string | undefined): NodeAddres
   url.hash = ''
   if (token !== undefined) return { url, authorization: authorizationOf(token) }
   if (username === '' && password === '') return { url, authorization: undefined }
-  const pair = `${decodeURIComponent(username)}:${decodeURIComponent(password)}`
-  return { url, authorization: basic(pair) }
+  return { url, authorization: basic(`${decoded(username)}:${decoded(password)}`) }
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw badAddress('a "%" in its user or password stands for itself, and is written %25')
+  }
 }
 
 function authorizationOf(token: string): string {

@@ -6,6 +6,7 @@ import { CairnError } from '../../errors.ts'
 import type { Block, CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import { carChunks } from '../../car/encode.ts'
+import { mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { pinFailure } from './pins.ts'
 import { means } from './refusals.ts'
@@ -37,7 +38,7 @@ export async function importBlocks(
   let pinned = 0
   let count: number | undefined
   for (const line of events) {
-    const { Root: root, Stats: stats } = JSON.parse(line) as ImportAnswer
+    const { Root: root, Stats: stats } = eventOf(line)
     if (root?.PinErrorMsg) throw await pinFailure(client, root.Cid['/'], root.PinErrorMsg)
     if (root !== undefined) pinned++
     if (stats !== undefined) count = stats.BlockCount
@@ -48,6 +49,14 @@ export async function importBlocks(
       `The node took ${count ?? 0} of ${blocks.length} blocks and pinned ${pinned} of ${roots.length} roots.`,
     )
   }
+}
+
+function eventOf(line: string): ImportAnswer {
+  const event = mapOf('dag/import', line) as ImportAnswer
+  const { Root: root, Stats: stats } = event
+  const isRoot = root === undefined || typeof root?.Cid?.['/'] === 'string'
+  if (isRoot && (stats === undefined || typeof stats?.BlockCount === 'number')) return event
+  throw notAnAnswer('dag/import', line)
 }
 
 function importFailure(error: unknown): unknown {
