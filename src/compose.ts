@@ -4,7 +4,11 @@ import { Cairn, type CairnOptions } from './engine/cairn.ts'
 import type { CarFile } from './car/file.ts'
 import type { CompatOptions } from './backend/kubo/compat.ts'
 import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'
+import type { Recovery } from './backend/kubo/recover.ts'
 import type { Backend } from './store/backend.ts'
+
+export type { CommitLine, FoundCommit } from './backend/kubo/recover-lines.ts'
+export type { Recovery }
 
 export interface StoreOptions {
   /** Make an embedded store that does not exist; otherwise it is `store_not_found`. */
@@ -102,4 +106,22 @@ export async function openCairn(
 /** A node with data of the system that Cairn replaces; of any age, and only to read from. */
 export async function openOldNode(options: OldNodeOptions): Promise<OldNode> {
   return (await import('./backend/kubo/old-files.ts')).openOldFiles(options)
+}
+
+/** A node whose MFS was lost, to find the commits of its datasets among its blocks. */
+export async function openRecovery(
+  store: string,
+  { kuboToken, deadlineMs }: Pick<StoreOptions, 'kuboToken' | 'deadlineMs'> = {},
+): Promise<Recovery> {
+  if (!store.startsWith('kubo:')) {
+    throw new CairnError('usage', `Commits are looked for on a node, not in ${store}.`, {
+      hint: 'Name it with --store kubo:URL. Other stores are repaired, or restored from a CAR.',
+    })
+  }
+  const url = store.slice('kubo:'.length)
+  return (await import('./backend/kubo/recover.ts')).openRecovery({
+    url,
+    token: kuboToken,
+    deadlineMs,
+  })
 }

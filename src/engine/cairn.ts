@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { CairnError } from '../errors.ts'
 import type { Backend, CallOptions, StoreStatus } from '../store/backend.ts'
 import { NodeStore } from '../tree/node-store.ts'
-import { SILENT, type Context, type Logger } from './context.ts'
+import { REAL_TIMERS, SILENT, type Context, type Logger, type Timers } from './context.ts'
 import { Dataset, type DatasetOptions } from './dataset.ts'
 import { createDataset, parseDatasetName, type InitOptions } from './genesis.ts'
 import { Pointer } from './pointer.ts'
@@ -16,6 +16,7 @@ export interface CairnOptions {
   readonly log?: Logger | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
+  readonly timers?: Timers | undefined
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined
 }
 
@@ -32,6 +33,7 @@ export class Cairn {
       backend,
       nodes: new NodeStore(backend, options.cacheBytes ?? DEFAULT_CACHE_BYTES),
       now: options.now ?? Date.now,
+      timers: options.timers ?? REAL_TIMERS,
       randomBytes: random,
       writer: Buffer.from(random(8)).toString('hex'),
       log: options.log ?? SILENT,

@@ -1,4 +1,5 @@
-/** What every part of the engine is given: the store, the clock, randomness, a name for this process. */
+/** What every part of the engine is given: the store, time, randomness, a name for this process. */
+import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Backend } from '../store/backend.ts'
 import type { NodeStore } from '../tree/node-store.ts'
 
@@ -23,6 +24,24 @@ export interface LongOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
+/** How the engine waits. */
+export interface Timers {
+  /** Lets what is ready go first. */
+  turn(): Promise<void>
+  delay(ms: number): Promise<void>
+  /** Calls again and again until the answer is called; keeps no process alive. */
+  every(ms: number, call: () => void): () => void
+}
+
+export const REAL_TIMERS: Timers = {
+  turn: () => turn(),
+  delay: (ms) => delay(ms),
+  every: (ms, call) => {
+    const timer = setInterval(call, ms).unref()
+    return () => clearInterval(timer)
+  },
+}
+
 /** Now, but never before the newest commit: a clock that went back does not undo an expiry. */
 export function momentOf({ now }: Pick<Context, 'now'>, commit: { readonly ts: number }): number {
   return Math.max(now(), commit.ts)
@@ -32,6 +51,7 @@ export interface Context {
   readonly backend: Backend
   readonly nodes: NodeStore
   readonly now: () => number
+  readonly timers: Timers
   readonly randomBytes: (count: number) => Uint8Array
   /** Names this process in commits; random. */
   readonly writer: string

@@ -8,7 +8,6 @@
  * another commit came first, the plan is made anew from the newer state. All moves of this process
  * form a line, so it competes with other processes only.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, type Block } from '../model/cid.ts'
@@ -107,8 +106,8 @@ export class Pointer {
 
   /** The state of the newest commit. */
   async current(signal?: AbortSignal): Promise<State> {
-    const known = this.#state.commit.number
-    const newer = await this.#context.backend.newest(this.dataset, known, { signal })
+    const { commit, cid } = this.#state.stored
+    const newer = await this.#context.backend.newest(this.dataset, commit.number, { signal, cid })
     if (newer === undefined || newer.number <= this.#state.commit.number) return this.#state
     return this.#updates.run(() => this.#catchUp(signal))
   }
@@ -159,7 +158,11 @@ export class Pointer {
     if (commit.number === number + 1)
       return commit.prev !== null && bytesEqual(commit.prev, known.cid)
     const there = await this.#context.backend.getCommit(this.dataset, number, { signal })
-    return there === undefined ? commit.identity === identity : bytesEqual(there, known.bytes)
+    if (there === undefined) return commit.identity === identity
+    if (bytesEqual(there, known.bytes)) return true
+    // Damaged is not replaced.
+    checkedCommit(this.dataset, number, there)
+    return false
   }
 
   move<T>(plan: Plan<T>, options: MoveOptions = {}): Promise<T> {
@@ -358,7 +361,7 @@ export async function commitSurely(
         number: request.number,
         attempt,
       })
-      await delay(UNKNOWN_DELAY_MS * attempt)
+      await context.timers.delay(UNKNOWN_DELAY_MS * attempt)
     }
   }
 }

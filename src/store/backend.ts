@@ -41,6 +41,11 @@ export interface ReadOptions extends CallOptions {
   readonly rely?: boolean
 }
 
+export interface NewestOptions extends CallOptions {
+  /** The CID of the commit that the caller has read, where it can tell. */
+  readonly cid?: CidBytes | undefined
+}
+
 export interface StoredCommit {
   readonly number: number
   readonly bytes: Uint8Array
@@ -174,9 +179,11 @@ export interface Backend {
   /**
    * The newest commit if its number is above `than`, else `undefined`. `than` is the number of a
    * commit that the caller has read from this store, or -1. A store that holds neither that commit
-   * nor a newer one is not the store it was: `store_changed`. Linearizable with `commit`.
+   * nor a newer one is not the store it was: `store_changed`. A store that others can put another in
+   * the place of looks at `cid`, too: another commit under that number is `store_changed`.
+   * Linearizable with `commit`.
    */
-  newest(dataset: string, than: number, options?: CallOptions): Promise<StoredCommit | undefined>
+  newest(dataset: string, than: number, options?: NewestOptions): Promise<StoredCommit | undefined>
 
   /** One commit by its number, `undefined` when it was pruned or never was. */
   getCommit(dataset: string, number: number, options?: CallOptions): Promise<Uint8Array | undefined>

@@ -2,6 +2,7 @@
 import { once } from 'node:events'
 import http from 'node:http'
 import { afterEach, expect, test } from 'vitest'
+import { printCid, rawCidOf } from '../../src/model/cid.ts'
 import type { CommitOutcome } from '../../src/store/backend.ts'
 import { expectCode, fakeNodes, refusal, type Answer } from '../helpers/fake-node.ts'
 
@@ -25,7 +26,9 @@ function commitNode(cp: Answer, read: () => string | undefined): Promise<string>
       return response.end('{"Entries":[{"Name":"00000000"}]}')
     }
     if (command !== 'files/read' && command !== 'files/stat') return missing(request, response)
-    return stored === undefined ? missing(request, response) : response.end(stored)
+    if (stored === undefined) return missing(request, response)
+    const Hash = printCid(rawCidOf(Buffer.from(stored)))
+    return response.end(command === 'files/stat' ? JSON.stringify({ Hash }) : stored)
   })
 }
 

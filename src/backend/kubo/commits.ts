@@ -12,6 +12,7 @@
 import { CairnError } from '../../errors.ts'
 import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
 import type { CallOptions, CommitOutcome, CommitRequest, Staging } from '../../store/backend.ts'
+import { mapOf } from './answers.ts'
 import type { History } from './history.ts'
 import type { Importer, LetGo } from './import.ts'
 import { SOUND_MS } from './leases.ts'
@@ -66,7 +67,12 @@ export function createCommitter(tools: CommitTools): Committer {
     options?: CallOptions,
   ): Promise<CommitOutcome> => {
     try {
-      const directories = await history.directories(dataset, options)
+      const [directories, there] = await Promise.all([
+        history.directories(dataset, options),
+        mfs.cidAt(path, options),
+      ])
+      // Whoever said that it was put there may have answered another request.
+      if (there !== printCid(rawCidOf(bytes))) throw commitUnknown(path)
       if ((directories.at(-1) ?? Infinity) <= directoryOf(number) + 1) return 'committed'
       const newest = await history.newest(dataset, -1, options)
       if (newest === undefined) throw commitUnknown(path)
@@ -176,6 +182,5 @@ function tooLate(dataset: string, number: number): CairnError {
 }
 
 function prevOf(bytes: Uint8Array): unknown {
-  const value: unknown = JSON.parse(Buffer.from(bytes).toString())
-  return typeof value === 'object' && value !== null && 'prev' in value ? value.prev : undefined
+  return mapOf('files/read', bytes)['prev']
 }

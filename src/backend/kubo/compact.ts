@@ -1,5 +1,6 @@
 /** Running the node's garbage collection. It names every block that it removes; only the end counts. */
 import type { CallOptions } from '../../store/backend.ts'
+import { jsonOf } from './answers.ts'
 import type { KuboClient } from './client.ts'
 
 /** The node marks everything that is pinned before it says a word. */
@@ -18,9 +19,7 @@ export async function collectGarbage(client: KuboClient, options?: CallOptions):
 }
 
 async function repoSize(client: KuboClient, options?: CallOptions): Promise<number | undefined> {
-  const answer: unknown = JSON.parse(
-    (await client.read('repo/stat', { 'size-only': true }, options)).toString(),
-  )
+  const answer = jsonOf('repo/stat', await client.read('repo/stat', { 'size-only': true }, options))
   const known = typeof answer === 'object' && answer !== null && 'RepoSize' in answer
   return known && typeof answer.RepoSize === 'number' ? answer.RepoSize : undefined
 }

@@ -20,6 +20,7 @@ export interface Condemned {
   /** Durable when it returns. */
   write(sweep: string, cids: readonly string[], options?: CallOptions): Promise<void>
   clear(sweep: string): Promise<void>
+  pathOf(sweep: string): string
   /** Waits until no sweep that is not void has any of `cids` on its list. */
   passed(cids: readonly CidBytes[], options?: CallOptions): Promise<void>
 }
@@ -68,6 +69,7 @@ export function createCondemned(mfs: Mfs, sweeps: LeaseFolder, waitMs: number): 
       }
     },
     clear: (sweep) => mfs.remove([`${CONDEMNED}/${sweep}`]),
+    pathOf: (sweep) => `${CONDEMNED}/${sweep}`,
     async passed(cids, options) {
       const texts = cids.map(printCid)
       const giveUpAt = performance.now() + waitMs

@@ -5,7 +5,9 @@
  * forgets a commit that nobody was told of but a reader may have seen; that reader gets `store_changed`.
  */
 import { CairnError } from '../../errors.ts'
-import type { CallOptions, StoredCommit } from '../../store/backend.ts'
+import { printCid } from '../../model/cid.ts'
+import type { CallOptions, NewestOptions, StoredCommit } from '../../store/backend.ts'
+import { notAnAnswer } from './answers.ts'
 import type { Mfs } from './mfs.ts'
 import {
   commitNumbers,
@@ -20,13 +22,16 @@ import {
 } from './paths.ts'
 
 export interface History {
-  newest(dataset: string, than: number, options?: CallOptions): Promise<StoredCommit | undefined>
+  newest(dataset: string, than: number, options?: NewestOptions): Promise<StoredCommit | undefined>
   commit(dataset: string, number: number, options?: CallOptions): Promise<Uint8Array | undefined>
   oldest(dataset: string, options?: CallOptions): Promise<number | undefined>
   datasets(options?: CallOptions): Promise<string[]>
   /** The numbers of a dataset's directories, ascending; the last may be empty. */
   directories(dataset: string, options?: CallOptions): Promise<number[]>
 }
+
+/** A reader that lost to a prune so many times is shown names of files that are not there. */
+const LOOKS = 5
 
 export function createHistory(mfs: Mfs): History {
   const commit: History['commit'] = async (dataset, number, options) =>
@@ -61,17 +66,34 @@ export function createHistory(mfs: Mfs): History {
     return undefined
   }
 
+  /** Whether the commit that was read is still the one of its number, asked while others are. */
+  const checkSame = async (
+    dataset: string,
+    number: number,
+    { cid, signal }: NewestOptions = {},
+  ): Promise<void> => {
+    if (cid === undefined || number < 0) return
+    const there = await mfs.cidAt(commitPath(dataset, number), { signal })
+    // Missing: it was pruned, or there is nothing at all, which its number tells.
+    if (there === undefined || there === printCid(cid)) return
+    throw otherCommit(dataset, number)
+  }
+
   return {
     commit,
     directories,
     async newest(dataset, than, options) {
-      for (;;) {
-        const number = await highest(dataset, than, options)
+      for (let look = 1; ; look++) {
+        const [number] = await Promise.all([
+          highest(dataset, than, options),
+          checkSame(dataset, than, options),
+        ])
         if ((number ?? -1) < than) throw storeChanged(dataset, than, number)
         if (number === undefined || number === than) return undefined
         const bytes = await commit(dataset, number, options)
         // Missing: it was pruned since the listing, so there are newer ones.
         if (bytes !== undefined) return { number, bytes }
+        if (look === LOOKS) throw notAnAnswer('files/ls', `a name without a file, ${number}`)
       }
     },
     async oldest(dataset, options) {
@@ -90,6 +112,18 @@ export function createHistory(mfs: Mfs): History {
       return found.sort()
     },
   }
+}
+
+function otherCommit(dataset: string, number: number): CairnError {
+  return new CairnError(
+    'store_changed',
+    `The node now has another commit ${number} of ${dataset} than the one that was read.`,
+    {
+      hint: 'Is it another node, or was its repository (or /cairn in MFS) replaced? Open it anew if that was meant.',
+      dataset,
+      number,
+    },
+  )
 }
 
 function storeChanged(dataset: string, than: number, number: number | undefined): CairnError {

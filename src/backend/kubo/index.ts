@@ -3,11 +3,13 @@ import { setMaxListeners } from 'node:events'
 import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import type { Backend, CallOptions, Staging, Sweep } from '../../store/backend.ts'
 import { nodeAddress } from './address.ts'
+import { jsonOf } from './answers.ts'
 import { getBlocks, hasBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
 import { createCommitter } from './commits.ts'
 import { createCompat, type Compat, type CompatOptions } from './compat.ts'
 import { collectGarbage } from './compact.ts'
+import { createBundles } from './bundles.ts'
 import { createCondemned } from './condemned.ts'
 import { forgetCommits } from './forget.ts'
 import { healBlocks } from './heal.ts'
@@ -86,7 +88,8 @@ function createBackend(
   const intents = createIntents(mfs, stagings, now, onBackgroundError)
   const condemned = createCondemned(mfs, sweeps, client.deadlines.writeMs)
   const tidy = createTidy({ client, mfs, intents, sweeps, onError: onBackgroundError })
-  const importer = createImporter(client, intents, condemned, tidy, now)
+  const bundles = createBundles(mfs)
+  const importer = createImporter(client, intents, condemned, bundles, tidy, now)
   const compat =
     compatOptions &&
     createCompat({ mfs, history, importer, onError: onBackgroundError }, compatOptions)
@@ -99,6 +102,7 @@ function createBackend(
     onBackgroundError,
   )
   const leaseOf = new WeakMap<Staging, KuboLease>()
+  const named = new WeakSet<Staging>()
   const committer = createCommitter({
     mfs,
     history,
@@ -166,7 +170,8 @@ function createBackend(
         throwIfAborted(options?.signal)
         datasetPath(dataset)
         const lease = stagings.takeLate(`${dataset}: ${label}`)
-        const staging = createStaging({ importer, tidy, lease }, dataset, label)
+        const tools = { importer, tidy, lease, isNamed: () => named.has(guarded) }
+        const staging = createStaging(tools, dataset, label)
         const guarded: Staging = {
           put: (blocks, call) => change(() => staging.put(blocks, own(call))),
           flush: (call) => change(() => staging.flush(own(call))),
@@ -182,6 +187,7 @@ function createBackend(
     datasets: (options) => read(() => history.datasets(options)),
     commit: (request, options) =>
       change(async () => {
+        if (request.staging !== undefined) named.add(request.staging)
         const outcome = await committer.commit(request, own(options))
         if (outcome === 'committed') for (const one of [mirror, compat]) one?.poke(request.dataset)
         return outcome
@@ -201,7 +207,7 @@ function createBackend(
       change(async () => {
         // Intents of what was committed here just now would keep what it replaced.
         await tidy.settled()
-        const tools = { client, mfs, sweeps, leases, intents, condemned, now }
+        const tools = { client, mfs, sweeps, leases, intents, condemned, bundles, now }
         const sweep = await beginSweep(tools, { ...options, ...own(options) })
         const guarded: Sweep = {
           frees: sweep.frees,
@@ -220,7 +226,7 @@ function createBackend(
 }
 
 function supportedVersion(json: Buffer, address: string): string {
-  const answer: unknown = JSON.parse(json.toString())
+  const answer = jsonOf('version', json)
   const version =
     typeof answer === 'object' && answer !== null && 'Version' in answer
       ? String(answer.Version)

@@ -28,7 +28,11 @@ export interface KuboLease {
   sound(): boolean
   /** No more renewals. The file stays. */
   stop(): void
-  release(): Promise<void>
+  /**
+   * No more renewals, and the file goes, after what lies at the paths `along`. What could not be removed
+   * is removed when the next lease is taken, or at the end; until then it counts for nothing here.
+   */
+  release(along?: readonly string[]): Promise<void>
 }
 
 export interface LeaseFile {
@@ -61,6 +65,15 @@ export function createLeaseFolder(
   onError: (error: unknown) => void,
 ): LeaseFolder {
   const running = new Map<() => void, string>()
+  /** Of leases that have ended. */
+  const owed = new Set<string>()
+  /** Names of leases that nobody was given. */
+  const failed = new Set<string>()
+  const removeOwed = async (): Promise<void> => {
+    const paths = [...owed]
+    if (paths.length > 0) await mfs.remove(paths)
+    for (const path of paths) owed.delete(path)
+  }
 
   const make = (note: string): KuboLease & { write(options?: CallOptions): Promise<void> } => {
     const since = now()
@@ -93,9 +106,10 @@ export function createLeaseFolder(
       write,
       stop,
       sound: () => !checkLost() && now() - renewed <= SOUND_MS,
-      async release() {
+      async release(along = []) {
         stop()
-        await mfs.remove([path])
+        for (const one of [...along, path]) owed.add(one)
+        await removeOwed()
       },
     }
   }
@@ -113,11 +127,14 @@ export function createLeaseFolder(
 
   return {
     async take(note, options) {
+      await removeOwed().catch(onError)
       const lease = make(note)
       try {
         await lease.write(options)
       } catch (error) {
-        lease.stop()
+        // It may have been written, or be written yet.
+        failed.add(lease.name)
+        await lease.release().catch(onError)
         throw error
       }
       return lease
@@ -125,7 +142,8 @@ export function createLeaseFolder(
     takeLate: make,
     async list(options) {
       const names = (await mfs.list(folder, options)) ?? []
-      const files = await mapAtOnce(names, AT_ONCE, (name) => readFile(name, options))
+      const living = names.filter((name) => !failed.has(name) && !owed.has(`${folder}/${name}`))
+      const files = await mapAtOnce(living, AT_ONCE, (name) => readFile(name, options))
       return files.filter((file) => file !== undefined)
     },
     isVoid: ({ sign }) => now() - sign > VOID_MS,
@@ -133,9 +151,9 @@ export function createLeaseFolder(
       for (const stop of running.keys()) stop()
     },
     async releaseAll() {
-      const paths = [...running.values()]
+      for (const path of running.values()) owed.add(path)
       for (const stop of running.keys()) stop()
-      if (paths.length > 0) await mfs.remove(paths)
+      await removeOwed()
     },
   }
 }

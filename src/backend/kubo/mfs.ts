@@ -6,6 +6,7 @@
  * arrives last may write a root without the other, and that root is what a killed node starts from.
  */
 import type { CallOptions } from '../../store/backend.ts'
+import { mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { createQueue } from './queue.ts'
 import { means } from './refusals.ts'
@@ -14,7 +15,8 @@ export interface Mfs {
   /** The names in a directory, unsorted; `undefined` when there is no such directory. */
   list(path: string, options?: CallOptions): Promise<string[] | undefined>
   read(path: string, options?: CallOptions): Promise<Uint8Array | undefined>
-  exists(path: string, options?: CallOptions): Promise<boolean>
+  /** The CID of what is at `path`; `undefined` where nothing is. */
+  cidAt(path: string, options?: CallOptions): Promise<string | undefined>
   /** With its parents; no error when it exists. */
   makeDirectory(path: string, options?: CallOptions): Promise<void>
   /** Puts what `cid` names at `path`, where the directory must be and the name must be free. */
@@ -37,7 +39,10 @@ export function createMfs(client: KuboClient): Mfs {
     options?: CallOptions,
     files?: Parameters<KuboClient['write']>[2],
   ): Promise<void> => {
-    await queue(() => client.write(command, query, files, options), options?.signal)
+    const answer = await queue(() => client.write(command, query, files, options), options?.signal)
+    // Kubo has nothing to say when these are done; it may have done it, whoever said this.
+    if (command !== 'files/flush' && answer.length > 0)
+      throw notAnAnswer(command, answer.toString(), { sent: true })
   }
   const orMissing = async (answer: Promise<Buffer>): Promise<Buffer | undefined> => {
     try {
@@ -52,12 +57,15 @@ export function createMfs(client: KuboClient): Mfs {
     async list(path, options) {
       const answer = await orMissing(client.read('files/ls', { arg: path, U: true }, options))
       if (answer === undefined) return undefined
-      const { Entries } = JSON.parse(answer.toString()) as { Entries: { Name: string }[] | null }
-      return (Entries ?? []).map(({ Name }) => Name)
+      return namesIn(answer)
     },
     read: (path, options) => orMissing(client.read('files/read', { arg: path }, options)),
-    async exists(path, options) {
-      return (await orMissing(client.read('files/stat', { arg: path }, options))) !== undefined
+    async cidAt(path, options) {
+      const answer = await orMissing(client.read('files/stat', { arg: path }, options))
+      if (answer === undefined) return undefined
+      const { Hash } = mapOf('files/stat', answer)
+      if (typeof Hash === 'string') return Hash
+      throw notAnAnswer('files/stat', answer.toString())
     },
     makeDirectory: (path, options) =>
       change('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options),
@@ -77,4 +85,16 @@ export function createMfs(client: KuboClient): Mfs {
     remove: (paths) => change('files/rm', { arg: paths, force: true }),
     flush: (path, options) => change('files/flush', { arg: path }, options),
   }
+}
+
+function namesIn(answer: Buffer): string[] {
+  const { Entries } = mapOf('files/ls', answer)
+  // Kubo says null of an empty directory, and always says something.
+  if (Entries === null) return []
+  if (!Array.isArray(Entries)) throw notAnAnswer('files/ls', answer.toString())
+  return Entries.map((entry: unknown) => {
+    const name = (entry as { Name?: unknown } | null)?.Name
+    if (typeof name === 'string') return name
+    throw notAnAnswer('files/ls', answer.toString())
+  })
 }

@@ -85,9 +85,9 @@ async function lookUp(
   cause: unknown,
   options?: CallOptions,
 ): Promise<CommitOutcome> {
-  const found = await mfs.exists(path, options).catch(() => false)
+  const found = await mfs.cidAt(path, options).catch(() => undefined)
   // Not there is no answer: the change may be waiting on the node, for a collection to end.
-  if (!found) throw commitUnknown(path, cause)
+  if (found === undefined) throw commitUnknown(path, cause)
   return ownerOf(mfs, path, bytes, options)
 }
 

@@ -1,6 +1,8 @@
 import { isCairnError } from '../../errors.ts'
 import type { CallOptions, StoreStatus } from '../../store/backend.ts'
+import { jsonOf } from './answers.ts'
 import type { KuboClient } from './client.ts'
+import { looksLost } from './lost.ts'
 
 /** Each part is left out where the node's RPC forbids its command. */
 export async function readStatus(
@@ -8,19 +10,17 @@ export async function readStatus(
   version: string,
   options?: CallOptions,
 ): Promise<StoreStatus> {
-  const ask = async (command: string, query = {}): Promise<unknown> => {
-    try {
-      return JSON.parse((await client.read(command, query, options)).toString())
-    } catch (error) {
-      if (isCairnError(error, 'access_denied') || isCairnError(error, 'backend_refused')) return {}
-      throw error
-    }
-  }
-  const [repo, system, config, commands] = await Promise.all([
+  const ask = (command: string, query = {}): Promise<unknown> =>
+    orElse(
+      client.read(command, query, options).then((answer) => jsonOf(command, answer)),
+      {},
+    )
+  const [repo, system, config, commands, lost] = await Promise.all([
     ask('repo/stat', { 'size-only': true }),
     ask('diag/sys'),
     ask('config/show'),
     ask('diag/cmds'),
+    orElse(looksLost(client, options), false),
   ])
   const synced = syncOf(at(config, 'Datastore', 'Spec'))
   const size = number(at(repo, 'RepoSize'))
@@ -32,7 +32,7 @@ export async function readStatus(
     synced,
     sizeBytes: size,
     freeBytes: number(at(system, 'diskinfo', 'free_space')),
-    notes: notesFor(synced, size, max, collecting),
+    notes: [...(lost ? [LOST] : []), ...notesFor(synced, size, max, collecting)],
     details: {
       version,
       address: client.address,
@@ -43,6 +43,20 @@ export async function readStatus(
     },
   }
 }
+
+async function orElse<T>(answer: Promise<T>, refused: T): Promise<T> {
+  try {
+    return await answer
+  } catch (error) {
+    if (isCairnError(error, 'access_denied') || isCairnError(error, 'backend_refused'))
+      return refused
+    throw error
+  }
+}
+
+const LOST =
+  'Blocks of Cairn are pinned on the node, but its MFS has no dataset: it was lost, emptied or replaced. ' +
+  'Make no dataset and run no garbage collection; `cairn recover` finds the newest commits.'
 
 function notesFor(
   synced: boolean | undefined,

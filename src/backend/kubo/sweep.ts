@@ -16,6 +16,8 @@ import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import { cidKey, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, Freed, Sweep } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
+import { breakUp, Marks } from './break-up.ts'
+import type { Bundles } from './bundles.ts'
 import type { Condemned } from './condemned.ts'
 import type { DeadIntents, Intents } from './intents.ts'
 import type { KuboLease, LeaseFile, LeaseFolder } from './leases.ts'
@@ -34,6 +36,7 @@ export interface SweepTools {
   readonly leases: LeaseFolder
   readonly intents: Intents
   readonly condemned: Condemned
+  readonly bundles: Bundles
   readonly now: () => number
 }
 
@@ -99,8 +102,8 @@ async function removeVoid({ sweeps, leases, condemned, mfs }: SweepTools): Promi
 }
 
 function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sweep {
-  const { client, mfs, intents, condemned } = tools
-  const marked = new Set<string>()
+  const { client, mfs, intents, condemned, bundles } = tools
+  const marks = new Marks()
   const offered = new Map<string, CidBytes>(dead.pins.map((cid) => [cidKey(cid), cid]))
   let ended = false
   /** A request to drop pins may still be under way on the node. */
@@ -139,8 +142,25 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
     return left
   }
 
+  /**
+   * Offers the bundles that may go, and takes back those that may not. An intent is there before its
+   * record: a bundle without one that lives is a dead writer's, or its commit was there to be marked.
+   */
+  const offerBundles = async (options: FreeOptions): Promise<CidBytes[]> => {
+    const recorded = await bundles.list(options)
+    if (recorded.length === 0) return []
+    const live = await intents.livePins(dead, options)
+    const idle = recorded.filter((bundle) => !live.has(printCid(bundle)))
+    const broken = await breakUp(client, idle, marks, options)
+    for (const bundle of recorded) offered.delete(cidKey(bundle))
+    for (const bundle of broken) offered.set(cidKey(bundle), bundle)
+    return broken
+  }
+
   const free = async (options: FreeOptions): Promise<Freed> => {
-    const unmarked = [...offered].filter(([key]) => !marked.has(key))
+    mayGoOn(options)
+    const broken = await offerBundles(options)
+    const unmarked = [...offered].filter(([key]) => !marks.has(key))
     let freed = 0
     const onDone = (count: number): void => {
       freed += count
@@ -159,6 +179,7 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
       left = await drop(doomed, size, options, onDone)
     }
     await condemned.clear(lease.name)
+    await bundles.forget(broken)
     for (let at = 0; at < dead.paths.length; at += FILES_A_REQUEST) {
       await mfs.remove(dead.paths.slice(at, at + FILES_A_REQUEST))
     }
@@ -169,12 +190,7 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
     frees: 'holds',
     async mark(held) {
       open()
-      return held.map(({ cid }) => {
-        const key = cidKey(cid)
-        const news = !marked.has(key)
-        marked.add(key)
-        return news
-      })
+      return held.map((one) => marks.add(one))
     },
     async offer(held) {
       open()
@@ -188,8 +204,7 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
       if (ended) return
       ended = true
       if (unsure) return
-      await condemned.clear(lease.name)
-      await lease.release()
+      await lease.release([condemned.pathOf(lease.name)])
     },
   }
 }

@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCairnError, throwIfAborted } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { jsonOf, mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import type { PinType } from './pins.ts'
 import { mapAtOnce } from './queue.ts'
@@ -28,7 +29,8 @@ export async function unnamedPins(
   for (const type of ['recursive', 'direct'] as const) {
     const pins = client.stream('pin/ls', { type, names: true, stream: true }, options)
     for await (const line of linesOf(pins)) {
-      const { Cid, Name = '' } = JSON.parse(line) as ListedPin
+      const { Cid, Name = '' } = mapOf('pin/ls', line) as Partial<ListedPin>
+      if (typeof Cid !== 'string') throw notAnAnswer('pin/ls', line)
       if (Name === '' && cids.has(Cid)) found.set(Cid, type)
     }
   }
@@ -79,7 +81,7 @@ export async function unpinningEnded(client: KuboClient, options?: CallOptions):
   const giveUpAt = performance.now() + client.deadlines.writeMs
   try {
     while (performance.now() < giveUpAt) {
-      const commands: unknown = JSON.parse((await client.read('diag/cmds', {}, options)).toString())
+      const commands = jsonOf('diag/cmds', await client.read('diag/cmds', {}, options))
       if (!Array.isArray(commands)) return false
       if (!commands.some(isUnpinning)) return true
       await sleep(POLL_MS)
