@@ -162,10 +162,22 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/repair.ts')).repair,
   },
   {
+    name: 'recover',
+    group: OTHER,
+    summary: 'find the commits of a node that lost its MFS, and put them back',
+    load: async () => (await import('./command/recover.ts')).recover,
+  },
+  {
     name: 'drill',
     group: OTHER,
     summary: 'try the newest backup: restore it into a scratch store and look',
     load: async () => (await import('./command/drill.ts')).drillCommand,
+  },
+  {
+    name: 'selftest',
+    group: OTHER,
+    summary: 'try every operation on a scratch store, also killed at every step',
+    load: async () => (await import('./command/selftest.ts')).selftest,
   },
   {
     name: 'compact',

@@ -62,6 +62,10 @@ export function fileError(cause: unknown, path: string, doing: 'read' | 'written
     const hint = 'Free some space on its disk and try again.'
     return new CairnError('no_space', message('the disk is full'), { hint, path, cause })
   }
+  if (code === 'EMFILE' || code === 'ENFILE') {
+    const hint = 'Raise the limit of open files (`ulimit -n`), then try again.'
+    return new CairnError('config', message('too many files are open'), { hint, path, cause })
+  }
   const why = cause instanceof Error ? cause.message : String(cause)
   return new CairnError('internal', message(why), {
     hint: 'Check the path and its disk.',

@@ -7,7 +7,6 @@
  * refused does not disturb the others. Nothing is acknowledged before its commit is durable. If the
  * commit lost a race, the whole group is judged and encoded again from the newer state.
  */
-import { setImmediate as turn } from 'node:timers/promises'
 import { CairnError, throwIfAborted, toCairnError, type ErrorCode } from '../errors.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import type { Block } from '../model/cid.ts'
@@ -107,7 +106,7 @@ export class Appender {
     this.#running = true
     while (this.#queue.length > 0) {
       // Whose appends were just acknowledged may have the next ones ready: one turn gathers them.
-      await turn()
+      await this.#context.timers.turn()
       const group = this.#nextGroup()
       if (group.length > 0) await this.#commitGroup(group)
     }

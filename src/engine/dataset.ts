@@ -33,7 +33,7 @@ import {
   type RollbackTarget,
 } from './rollback.ts'
 import { findSnapshot, keptSnapshots } from './snapshots.ts'
-import { readHeader } from './state.ts'
+import { readHeader, type State } from './state.ts'
 import { datasetStatus, type DatasetStatus } from './status.ts'
 import { stateAt, type At } from './time.ts'
 import { View } from './view.ts'
@@ -118,7 +118,10 @@ export class Dataset {
       const batch = { drafts, content, relies, signal }
       return { appended: await this.#appender.append(batch), drafts }
     } finally {
-      await contents.end()
+      // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
+      await contents.end().catch((error: unknown) => {
+        this.#context.log.error('staging.end_failed', { dataset: this.name, error: String(error) })
+      })
     }
   }
 
@@ -141,9 +144,9 @@ export class Dataset {
     options: CallOptions & { readonly at?: At | undefined } = {},
   ): Promise<Entry | undefined> {
     const key = parseId(pi)
-    return this.#pointer.reading(async () => {
+    return this.#pointer.reading(async (state) => {
       if (options.at !== undefined) {
-        const entry = await (await this.#view(options.at, options.signal)).view.get(key)
+        const entry = await (await this.#view(state, options.at, options.signal)).view.get(key)
         return entry === undefined || entry.tip === null ? undefined : entry
       }
       // From here to the first await nothing else runs: tree and overlay are of one commit.
@@ -161,8 +164,8 @@ export class Dataset {
 
   /** One page of entities. */
   async list(options: ListOptions & { at?: At | undefined } = {}): Promise<Page> {
-    return this.#pointer.reading(async () => {
-      const { view, identity, totalCount } = await this.#view(options.at, options.signal)
+    return this.#pointer.reading(async (state) => {
+      const { view, identity, totalCount } = await this.#view(state, options.at, options.signal)
       return listPage(view, { identity, totalCount }, options)
     }, options.signal)
   }
@@ -174,7 +177,8 @@ export class Dataset {
       readonly deleted?: boolean | undefined
     } = {},
   ): AsyncGenerator<Entry> {
-    const { view } = await this.#view(options.at, options.signal)
+    const state = await this.#pointer.current(options.signal)
+    const { view } = await this.#view(state, options.at, options.signal)
     const batches = view.walk({
       range: rangeOf(options),
       descending: options.order === 'desc',
@@ -185,10 +189,10 @@ export class Dataset {
   }
 
   async #view(
+    now: State,
     at: At | undefined,
     signal: AbortSignal | undefined,
   ): Promise<{ view: View; identity: string; totalCount: number }> {
-    const now = await this.#pointer.current(signal)
     if (at !== undefined) {
       const past = await stateAt(this.#context, now, at, signal)
       return {

@@ -22,7 +22,7 @@ import { DigestMap } from '../util/digest-map.ts'
 import { checkpointOf, type ExportedState } from './checkpoint.ts'
 import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
-import { takeLease } from './lease.ts'
+import { releaseLease, takeLease } from './lease.ts'
 import type { Pointer } from './pointer.ts'
 import { findSnapshot } from './snapshots.ts'
 import { readHeader, type State } from './state.ts'
@@ -121,11 +121,7 @@ async function leasedState(
       },
       { signal },
     )
-    const release = async (): Promise<void> => {
-      await lease.release().catch((error: unknown) => {
-        context.log.error('lease.release_failed', { error: String(error) })
-      })
-    }
+    const release = (): Promise<void> => releaseLease(context, lease)
     try {
       const { commit } = await pointer.current(signal)
       const again = await findState(context, pointer, options)

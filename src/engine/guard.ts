@@ -17,7 +17,7 @@ export class Guard {
   readonly #context: Context
   readonly #pointer: Pointer
   #renewAt = 0
-  #timer: NodeJS.Timeout | undefined
+  #stopLooking: (() => void) | undefined
   #lost: CairnError | undefined
 
   private constructor(context: Context, pointer: Pointer, reason: string) {
@@ -31,7 +31,7 @@ export class Guard {
   static async take(context: Context, pointer: Pointer, reason: string): Promise<Guard> {
     const guard = new Guard(context, pointer, reason)
     await guard.#write(true)
-    guard.#timer = setInterval(() => guard.#look(), LOOK_MS).unref()
+    guard.#stopLooking = context.timers.every(LOOK_MS, () => guard.#look())
     return guard
   }
 
@@ -49,7 +49,7 @@ export class Guard {
 
   /** Renews it no more. */
   stop(): void {
-    clearInterval(this.#timer)
+    this.#stopLooking?.()
   }
 
   async #write(first: boolean): Promise<void> {

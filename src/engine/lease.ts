@@ -26,6 +26,13 @@ export function takeLease(
   return backend.lease(JSON.stringify(note), options)
 }
 
+/** What was done stays done, and what failed says why: a lease that is left is void by itself. */
+export async function releaseLease({ log }: Pick<Context, 'log'>, lease: Lease): Promise<void> {
+  await lease.release().catch((error: unknown) => {
+    log.error('lease.release_failed', { error: String(error) })
+  })
+}
+
 export async function readLeases({ backend }: Context, options: CallOptions): Promise<Leased[]> {
   return (await backend.leases(options)).map(parseNote)
 }

@@ -11,7 +11,8 @@ import { closeSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from 'n
 import { randomFillSync } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { assert, CairnError } from '../errors.ts'
+import { assert } from '../errors.ts'
+import { tempFailure } from './temp-failure.ts'
 
 export interface DigestMapOptions {
   /** The folder for the file; the system's unless given. */
@@ -384,19 +385,4 @@ class PageCache {
       throw this.#failure.error
     }
   }
-}
-
-function tempFailure(error: unknown, folder: string): unknown {
-  const code = error instanceof Error && 'code' in error ? error.code : undefined
-  if (code === 'ENOSPC' || code === 'EDQUOT') {
-    return new CairnError('no_space', `The folder ${folder} is full.`, {
-      hint: 'Free some space there, or name another folder for temporary files.',
-      cause: error,
-    })
-  }
-  if (code !== 'ENOENT' && code !== 'EACCES' && code !== 'ENOTDIR' && code !== 'EROFS') return error
-  return new CairnError('config', `No files can be made in the folder ${folder}.`, {
-    hint: 'Make it, or name another folder for temporary files.',
-    cause: error,
-  })
 }

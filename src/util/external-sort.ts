@@ -7,6 +7,7 @@ import { mkdtemp, open, rm, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CairnError } from '../errors.ts'
+import { tempFailure } from './temp-failure.ts'
 
 export interface SortRecord {
   /** One char per byte, see entity-id.ts. */
@@ -97,7 +98,7 @@ export class ExternalSort {
       await flush()
       this.#runs.push({ file, level })
     } catch (error) {
-      throw this.#failure(error)
+      throw tempFailure(error, this.#tempDir)
     }
   }
 
@@ -110,22 +111,6 @@ export class ExternalSort {
     // Open, but without a name: nothing is left of it when this process dies.
     await rm(path, { force: true }).catch(() => {})
     return file
-  }
-
-  #failure(error: unknown): unknown {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOSPC' || code === 'EDQUOT') {
-      return new CairnError('no_space', `The folder ${this.#tempDir} is full.`, {
-        hint: 'Free some space there, or name another folder for temporary files.',
-        cause: error,
-      })
-    }
-    if (code !== 'ENOENT' && code !== 'EACCES' && code !== 'ENOTDIR' && code !== 'EROFS')
-      return error
-    return new CairnError('config', `No files can be made in the folder ${this.#tempDir}.`, {
-      hint: 'Make it, or name another folder for temporary files.',
-      cause: error,
-    })
   }
 
   #takeSorted(): SortRecord[] {

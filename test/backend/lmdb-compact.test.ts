@@ -232,12 +232,12 @@ test('where it cannot be told who has the store open it is not compacted', async
 })
 
 test.runIf(IS_ROOT_ON_LINUX)('without space for a copy nothing is tried', async () => {
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m,mode=700', 'tmpfs', dir])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=18m,mode=700', 'tmpfs', dir])
   try {
     const backend = await open()
     const blocks = Array.from({ length: 12 }, () => block(300_000))
     await stageAll(backend, blocks)
-    await writeFile(join(dir, 'ballast'), new Uint8Array(1_500_000))
+    await writeFile(join(dir, 'ballast'), new Uint8Array(11_000_000))
     await expectError(backend.compact(), 'no_space')
     await rm(join(dir, 'ballast'))
     await sweepKeeping(backend, blocks.slice(0, 3))

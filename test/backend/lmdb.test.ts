@@ -242,7 +242,7 @@ async function onSmallDisk(
   const mount = (options: string): void => {
     execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', dir])
   }
-  mount('size=6m,mode=700')
+  mount('size=14m,mode=700')
   try {
     await use(mount)
   } finally {
@@ -308,7 +308,7 @@ test.runIf(IS_ROOT_ON_LINUX)(
 
 test.runIf(IS_ROOT_ON_LINUX)('a disk too full for a new store is no_space', async () => {
   await onSmallDisk(async () => {
-    await codeOf(writeFile(join(dir, 'ballast'), new Uint8Array(2 ** 23)).catch(() => undefined))
+    await codeOf(writeFile(join(dir, 'ballast'), new Uint8Array(2 ** 24)).catch(() => undefined))
     expect(await codeOf(open())).toBe('no_space')
     await rm(join(dir, 'ballast'))
     expect(await codeOf(open())).toBeUndefined()

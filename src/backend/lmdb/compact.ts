@@ -15,12 +15,13 @@ import { openEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
 import { storeError } from './errors.ts'
 import { freeBytes } from './preflight.ts'
+import { LEAST, usedBytes } from './room.ts'
 import { statsOf } from './tables.ts'
 import type { Table, Tables, TableStats } from './tables.ts'
 
 const FOLDER = 'compacting'
-/** For what the pages of the tables do not count. */
-const SPARE_BYTES = 2 ** 20
+/** For what the pages of the tables do not count, and what the copy's last transaction leaves free. */
+const SPARE_BYTES = 2 ** 20 + LEAST
 const BATCH_BYTES = 8 * 2 ** 20
 const ENTRY_WEIGHT = 100
 const WRITE_TIMEOUT_MS = 120_000
@@ -83,14 +84,6 @@ function statsOfAll(tables: Tables): TableStats[] {
   return Object.values(tables).map(statsOf)
 }
 
-function usedBytes(tables: Tables): number {
-  return statsOfAll(tables).reduce(
-    (sum, { pageSize, treeBranchPageCount, treeLeafPageCount, overflowPages }) =>
-      sum + pageSize * (treeBranchPageCount + treeLeafPageCount + overflowPages),
-    0,
-  )
-}
-
 function countEntries(tables: Tables): number[] {
   tables.env.resetReadTxn()
   return statsOfAll(tables).map(({ entryCount }) => entryCount)
@@ -135,10 +128,12 @@ async function copyTable<K extends string | Uint8Array>(
     const batch = await source.read((tables) => readBatch(tableOf(tables), from))
     last = batch.at(-1)?.key
     if (last === undefined) return
-    await copy.write('backend_unavailable', (tables) => {
+    const put = (tables: Tables): void => {
       const table = tableOf(tables)
       for (const { key, value } of batch) void table.put(key, value)
-    })
+    }
+    const bytes = batch.reduce((sum, { value }) => sum + value.length, 0)
+    await copy.write('backend_unavailable', put, { bytes, fromReserve: true })
   }
 }
 

@@ -7,7 +7,9 @@ import { failedWrite, storeError } from './errors.ts'
 import { register } from './namespace.ts'
 import type { Registration } from './namespace.ts'
 import { checkFiles } from './preflight.ts'
-import { openLmdbFiles, openTables } from './tables.ts'
+import { checkRoom, SMALL } from './room.ts'
+import type { Need } from './room.ts'
+import { checkStillOurs, openLmdbFiles, openTables } from './tables.ts'
 import type { Tables } from './tables.ts'
 
 export interface EnvironmentOptions {
@@ -23,6 +25,8 @@ export class Environment {
   readonly now: () => number
   /** Commits that wait for the writer: while there are any, others keep their transactions short. */
   waitingCommits = 0
+  /** Sweeps of this process that have begun. */
+  readonly sweeping: Set<string> = new Set()
   readonly registration: Registration | undefined
   readonly #writeTimeoutMs: number
   #tables: Tables
@@ -31,6 +35,8 @@ export class Environment {
   readonly #newStagings = new Set<Promise<void>>()
   /** Transactions under way. */
   readonly #writes = new Set<Promise<unknown>>()
+  /** What transactions that are begun and not yet written may need on the disk. */
+  #pending = 0
   /** While it is there, no transaction begins. */
   #alone: Promise<void> | undefined
   /** While it is there, nothing is read. */
@@ -72,20 +78,28 @@ export class Environment {
   /**
    * Runs `decideAndPut` in a write transaction. It must decide before it puts: a throw does not undo
    * what was put. When this settles the outcome is on disk; `unclear` is the code of an error that
-   * leaves open whether it is.
+   * leaves open whether it is. `need`: what it may write; if the disk lacks that, nothing is put.
    */
-  async write<T>(unclear: ErrorCode, decideAndPut: (tables: Tables) => T): Promise<T> {
+  async write<T>(
+    unclear: ErrorCode,
+    decideAndPut: (tables: Tables) => T,
+    need: Need = SMALL,
+  ): Promise<T> {
     while (this.#alone !== undefined) await this.#alone
     if (this.#broken !== undefined) throw this.#broken
     const tables = this.#tables
     const { env } = tables
-    const state: { begun: boolean; late: boolean; thrown?: unknown } = { begun: false, late: false }
+    const state: WriteState = { begun: false, late: false, reserved: 0 }
     const written = env.transaction((): T => {
       try {
         // Nobody waits any more, and the caller's buffers may hold other bytes by now.
         if (state.late) throw this.#tooLate('backend_timeout')
         state.begun = true
         this.#checkPlace()
+        checkStillOurs(tables, this.dir)
+        checkRoom(this.dir, tables, need, this.#pending)
+        state.reserved = need.bytes
+        this.#pending += need.bytes
         return decideAndPut(tables)
       } catch (error) {
         state.thrown = error
@@ -99,6 +113,8 @@ export class Environment {
       throw state.thrown === undefined ? failed : storeError(state.thrown, this.dir)
     })
     this.#track(settled)
+    const giveBack = (): void => void (this.#pending -= state.reserved)
+    settled.then(giveBack, giveBack)
     return await this.#inTime(settled, () => {
       state.late = true
       return this.#tooLate(state.begun ? unclear : 'backend_timeout')
@@ -226,6 +242,14 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
     await registration?.release()
     throw await failedWrite(error, dir, 'backend_unavailable')
   }
+}
+
+interface WriteState {
+  begun: boolean
+  late: boolean
+  /** Counted as pending. */
+  reserved: number
+  thrown?: unknown
 }
 
 interface Gate {

@@ -29,6 +29,11 @@ const DAMAGED: Meaning = {
   says: "The store's file is damaged",
   hint: 'Check the disk, then restore the store from a backup.',
 }
+const TOO_MANY_FILES: Meaning = {
+  code: 'backend_unavailable',
+  says: 'Too many files are open for the store',
+  hint: 'Raise the limit of open files (`ulimit -n`, `LimitNOFILE` of a service), then try again.',
+}
 const BROKEN: Meaning = {
   code: 'backend_unavailable',
   says: 'The store cannot be used',
@@ -42,11 +47,15 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EACCES: DENIED,
   EPERM: DENIED,
   EROFS: DENIED,
+  EMFILE: TOO_MANY_FILES,
+  ENFILE: TOO_MANY_FILES,
   28: NO_SPACE,
   122: NO_SPACE,
   1: DENIED,
   13: DENIED,
   30: DENIED,
+  23: TOO_MANY_FILES,
+  24: TOO_MANY_FILES,
   [-30792]: NO_SPACE, // MDB_MAP_FULL
   [-30793]: FOREIGN, // MDB_INVALID
   [-30794]: FOREIGN, // MDB_VERSION_MISMATCH

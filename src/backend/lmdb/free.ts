@@ -10,11 +10,12 @@
  * between the walks leaves blocks without a digest: a later sweep has no mark for them and deletes them.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CairnError, throwIfAborted } from '../../errors.ts'
+import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import type { CallOptions, Freed } from '../../store/backend.ts'
 import type { Environment } from './environment.ts'
 import { numberBytes, readNumber } from './keys.ts'
 import type { Marks } from './marks.ts'
+import { needOfChanges } from './room.ts'
 import { sweepUnderWay } from './sweep-mark.ts'
 import type { UnderWay } from './sweep-mark.ts'
 import type { Tables } from './tables.ts'
@@ -121,24 +122,52 @@ async function walk(
     for (let at = 0; at < condemned.length;) {
       throwIfAborted(signal)
       const some = condemned.slice(at, at + batch)
+      const removal = await removeSome(environment, sweep, some, remove)
+      if (removal === 'no room') {
+        batch = Math.max(LEAST_BATCH, Math.floor(some.length / 2))
+        continue
+      }
       at += some.length
-      let began = 0
-      const removed = await environment.write('backend_unavailable', (tables) => {
-        began = performance.now()
-        checkOwner(tables, sweep)
-        const untouched = some.filter(
-          ({ number }) => tables.touched.getBinaryFast(numberBytes(number)) === undefined,
-        )
-        for (const { key } of untouched) remove(tables, key)
-        return untouched
-      })
-      batch = nextBatch(some.length, performance.now() - began)
-      onRemoved(removed)
+      batch = nextBatch(some.length, removal.tookMs)
+      onRemoved(removal.removed)
       await sleep(PAUSE_MS)
     }
     if (condemned.length === 0) await new Promise((resolve) => setImmediate(resolve))
     from = next
   } while (from !== undefined)
+}
+
+interface Removal {
+  readonly removed: readonly Condemned[]
+  /** While it kept other writers waiting. */
+  readonly tookMs: number
+}
+
+/** In one transaction, which may be too large for a disk that is almost full: fewer may not be. */
+async function removeSome(
+  environment: Environment,
+  sweep: UnderWay,
+  some: readonly Condemned[],
+  remove: Walk['remove'],
+): Promise<Removal | 'no room'> {
+  let began = 0
+  const removeUntouched = (tables: Tables): readonly Condemned[] => {
+    began = performance.now()
+    checkOwner(tables, sweep)
+    const untouched = some.filter(
+      ({ number }) => tables.touched.getBinaryFast(numberBytes(number)) === undefined,
+    )
+    for (const { key } of untouched) remove(tables, key)
+    return untouched
+  }
+  try {
+    const need = needOfChanges(some.length)
+    const removed = await environment.write('backend_unavailable', removeUntouched, need)
+    return { removed, tookMs: performance.now() - began }
+  } catch (error) {
+    if (isCairnError(error, 'no_space') && some.length > LEAST_BATCH) return 'no room'
+    throw error
+  }
 }
 
 function nextBatch(done: number, tookMs: number): number {

@@ -32,6 +32,7 @@ import { holdLease } from './leases.ts'
 import type { HeldLease } from './leases.ts'
 import { ownPidNamespace } from './namespace.ts'
 import { freeBytes } from './preflight.ts'
+import { needOf } from './room.ts'
 import { openShared } from './shared.ts'
 import type { Opening } from './shared.ts'
 import { LmdbStaging } from './staging.ts'
@@ -97,7 +98,8 @@ class LmdbBackend implements Backend {
   async heal(blocks: readonly Block[], options?: CallOptions): Promise<void> {
     const healed = newBlocks(blocks)
     await this.#tracked(options, async () => {
-      await this.#environment.write('backend_unavailable', (tables) => healBlocks(tables, healed))
+      const heal = (tables: Tables): void => healBlocks(tables, healed)
+      await this.#environment.write('backend_unavailable', heal, needOf(healed))
     })
   }
 
@@ -111,9 +113,8 @@ class LmdbBackend implements Backend {
       () => this.#enter(undefined),
       async (blocks) => {
         this.#enter(undefined)
-        await this.#track(
-          this.#environment.write('backend_unavailable', (tables) => putBlocks(tables, blocks)),
-        )
+        const put = (tables: Tables): void => putBlocks(tables, blocks)
+        await this.#track(this.#environment.write('backend_unavailable', put, needOf(blocks)))
       },
     )
   }
@@ -148,10 +149,15 @@ class LmdbBackend implements Backend {
     this.#environment.waitingCommits++
     try {
       return await this.#track(
-        this.#environment.write('commit_unknown', (tables) => {
-          throwIfAborted(options?.signal)
-          return putCommit(tables, request, blocks)
-        }),
+        this.#environment.write(
+          'commit_unknown',
+          (tables) => {
+            throwIfAborted(options?.signal)
+            return putCommit(tables, request, blocks)
+          },
+          // That of a prune, most likely.
+          { ...needOf(blocks), fromReserve: this.#environment.sweeping.size > 0 },
+        ),
       )
     } finally {
       this.#environment.waitingCommits--
@@ -170,8 +176,14 @@ class LmdbBackend implements Backend {
   async lease(note: string, options?: CallOptions): Promise<Lease> {
     return await this.#tracked(options, async () => {
       const lease = this.#hold('reader', note)
-      await lease.written
-      return lease
+      try {
+        await lease.written
+        return lease
+      } catch (error) {
+        // It may be there all the same, and nobody else would end it.
+        void lease.release()
+        throw error
+      }
     })
   }
 

@@ -46,6 +46,7 @@ export function holdLease(environment: Environment, kind: LeaseKind, note: strin
   const record = { kind, note, pid: process.pid, started: startOf(process.pid), since }
   const encoded = (): Buffer =>
     Buffer.from(JSON.stringify({ ...record, renewed: environment.now() } satisfies LeaseRecord))
+  if (kind === 'sweep') environment.sweeping.add(id)
   const written = environment.write('backend_unavailable', ({ leases }) => {
     void leases.put(id, encoded())
   })
@@ -57,6 +58,7 @@ export function holdLease(environment: Environment, kind: LeaseKind, note: strin
   const timer = setInterval(() => void renew().catch(() => undefined), RENEW_EVERY_MS).unref()
   const remove = async (): Promise<void> => {
     clearInterval(timer)
+    environment.sweeping.delete(id)
     await Promise.allSettled([written])
     await environment
       .write('backend_unavailable', ({ leases }) => void leases.remove(id))

@@ -8,6 +8,8 @@ import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError } from '../../errors.ts'
 
+/** More files than an opening of lmdb opens, with some for who opens others at this moment. */
+const FILES = 12
 const NEW_STORE_BYTES = 2 ** 20
 const MAGIC = 0xbeefc0de
 const VERSION = 2
@@ -24,12 +26,23 @@ export async function checkFiles(dir: string): Promise<void> {
   for (const name of ['data.mdb', 'lock.mdb']) {
     await access(join(dir, name), constants.R_OK | constants.W_OK).catch(unlessMissing)
   }
+  await checkOpenFiles(dir)
   const file = await open(join(dir, 'data.mdb')).catch(unlessMissing)
   try {
     if (file === undefined) await checkSpace(dir)
     else await checkData(file, dir)
   } finally {
     await file?.close()
+  }
+}
+
+/** Whether this process may open some more files. */
+async function checkOpenFiles(dir: string): Promise<void> {
+  const files: FileHandle[] = []
+  try {
+    while (files.length < FILES) files.push(await open(dir))
+  } finally {
+    for (const file of files) await file.close()
   }
 }
 

@@ -103,8 +103,12 @@ export async function readerNotes(environment: Environment): Promise<string[]> {
 }
 
 async function endSweep(environment: Environment, lease: HeldLease): Promise<void> {
-  await environment.write('backend_unavailable', (tables) => markEnded(tables, lease.id))
-  await lease.release()
+  try {
+    await environment.write('backend_unavailable', (tables) => markEnded(tables, lease.id))
+  } finally {
+    // Without its lease a sweep is nobody's: one that could not be ended must not be renewed for ever.
+    await lease.release()
+  }
 }
 
 export class LmdbSweep implements Sweep {

@@ -88,6 +88,11 @@ function openTable(
   return env.openDB<Uint8Array, Uint8Array>({ name, encoding: 'binary', keyEncoding: 'binary' })
 }
 
+/** Inside a write transaction: a newer Cairn may have taken the store over since it was opened. */
+export function checkStillOurs({ meta }: Pick<Tables, 'meta'>, dir: string): void {
+  checkFormat(meta.getBinary(FORMAT_KEY) ?? Buffer.alloc(0), dir)
+}
+
 function checkFormat(mark: Buffer, dir: string): void {
   const format = mark.length === 8 ? readNumber(mark, 0) : Number.NaN
   if (format === FORMAT) return
@@ -134,6 +139,8 @@ export interface TableStats {
   readonly treeBranchPageCount: number
   readonly treeLeafPageCount: number
   readonly overflowPages: number
+  /** Of the whole file. */
+  readonly lastPageNumber: number
   readonly entryCount: number
 }
 

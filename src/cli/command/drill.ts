@@ -10,7 +10,13 @@ import {
   type DrillReport,
 } from '../../backup/drill-report.ts'
 import { drill, type Drilled } from '../../backup/drill.ts'
-import { newestFirst, readBackup, readBackups, type Backup } from '../../backup/folder.ts'
+import {
+  checkAllKnown,
+  newestFirst,
+  readBackup,
+  readBackups,
+  type Backup,
+} from '../../backup/folder.ts'
 import { pathsBeside } from '../../backup/name.ts'
 import type { Cairn } from '../../engine/cairn.ts'
 import type { Dataset } from '../../engine/dataset.ts'
@@ -121,7 +127,9 @@ async function whatToRestore({ config, options }: CommandContext): Promise<ToRes
   const given = options.texts('--from')
   if (given !== undefined) return { sources: given, backup: await newestOf(given) }
   const { backups_dir, dataset } = config.values
-  const { backups } = await readBackups(backups_dir)
+  const folder = await readBackups(backups_dir)
+  checkAllKnown(folder)
+  const { backups } = folder
   const own = backups.filter(({ sidecar }) => sidecar.dataset === dataset)
   const backup = own.find(hasContent)
   if (backup === undefined) {

@@ -168,6 +168,8 @@ async function removeOlder(
   for (const path of unfinished) output.note(`has no sidecar, and is not touched: ${path}`)
   for (const { path, reason } of damaged) output.note(`not touched: ${path}: ${reason}`)
   const removed: string[] = []
+  // One of the older CARs may be the base of what this version cannot read.
+  if (damaged.some(({ unknown }) => unknown !== undefined)) return removed
   for (const { item, keep: stays } of planBackupRetention(
     backups,
     made,

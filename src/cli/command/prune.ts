@@ -1,5 +1,5 @@
 import { planBackupRetention, removeBackup, type BackupCandidate } from '../../backup/retain.ts'
-import { readBackups, type Backup } from '../../backup/folder.ts'
+import { checkAllKnown, readBackups, type Backup } from '../../backup/folder.ts'
 import { CairnError } from '../../errors.ts'
 import type { PruneReport } from '../../engine/prune/prune.ts'
 import type { SnapshotCandidate } from '../../engine/prune/plan.ts'
@@ -58,8 +58,9 @@ async function pruneSnapshots(context: CommandContext): Promise<void> {
 /** The snapshot of the newest CAR stays: what was exported last can be compared with, and built upon. */
 async function exportedSnapshot({ config }: CommandContext): Promise<Map<string, string>> {
   const { backups_dir, dataset } = config.values
-  const { backups } = await readBackups(backups_dir)
-  const newest = backups.find(({ sidecar }) => sidecar.dataset === dataset)
+  const folder = await readBackups(backups_dir)
+  checkAllKnown(folder)
+  const newest = folder.backups.find(({ sidecar }) => sidecar.dataset === dataset)
   return new Map(newest === undefined ? [] : [[newest.sidecar.snapshot_cid, 'exported']])
 }
 
@@ -152,7 +153,9 @@ async function carVerdicts({
   const { backups_dir, dataset } = config.values
   const policy = retentionPolicy(options)
   checkPolicy(policy)
-  const { backups } = await readBackups(backups_dir)
+  const folder = await readBackups(backups_dir)
+  checkAllKnown(folder)
+  const { backups } = folder
   const own = backups.filter(({ sidecar }) => sidecar.dataset === dataset)
   if (own.length === 0) {
     throw new CairnError('not_found', `There is no CAR of "${dataset}" in ${backups_dir}.`, {

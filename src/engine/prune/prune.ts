@@ -2,7 +2,8 @@
  * Pruning: forgetting snapshots that the retention rules do not name, and freeing what nothing kept
  * can reach, while others read and write.
  *
- *   1 begin a sweep: from here on whatever is written or relied on stays
+ *   1 begin a sweep: from here on whatever is written or relied on stays; look whether all datasets and
+ *     leases can be read, so that what another version wrote stops it before anything is forgotten
  *   2 commit a kept list without what is forgotten, with the oldest commit and position that stay
  *   3 mark what every kept commit of every dataset needs, and what readers hold leases on
  *   4 free the rest; forget old commits
@@ -61,7 +62,10 @@ export async function prune(
     return { ...counted(plan, commit), status: 'planned', freed: NOTHING }
   }
   const sweep = await context.backend.sweep({ waitMs, signal })
+  let done = false
   try {
+    await readLeases(context, { signal })
+    await newestCommits(context, signal)
     const { plan, before } = await forgetSnapshots(context, pointer, options)
     const leased = await markNeeded(context, sweep, options)
     const onProgress = (done: number): void => options.onProgress?.({ step: 'free', done })
@@ -71,9 +75,14 @@ export async function prune(
     const report = counted(plan, before)
     const nothing = freed.blocks === 0 && report.forgotten === 0 && report.commits === 0
     context.log.info('pruned', { dataset: pointer.dataset, ...freed, forgotten: report.forgotten })
+    done = true
     return { ...report, status: nothing ? 'already_pruned' : 'pruned', freed }
   } finally {
-    await sweep.end()
+    await sweep.end().catch((error: unknown) => {
+      if (done) throw error
+      // What failed says why: of a commit, that its outcome is unknown.
+      context.log.error('sweep.end_failed', { dataset: pointer.dataset, error: String(error) })
+    })
   }
 }
 
@@ -130,6 +139,16 @@ function keptPages(snapshots: readonly KeptSnapshot[]): Block[] {
   return blocks
 }
 
+/** Of all datasets, each with its header, root and recent chain read. */
+async function newestCommits(context: Context, signal: AbortSignal | undefined): Promise<Commit[]> {
+  const newest: Commit[] = []
+  for (const dataset of await context.backend.datasets({ signal })) {
+    const pointer = await Pointer.open(context, dataset, signal)
+    if (pointer !== undefined) newest.push(pointer.seen.commit)
+  }
+  return newest
+}
+
 /** Step 3. Leases are read after the commit: who took one before it is seen, who comes later sees it. */
 async function markNeeded(
   context: Context,
@@ -138,11 +157,7 @@ async function markNeeded(
 ): Promise<readonly Leased[]> {
   const { signal, onProgress } = options
   const leases = await readLeases(context, { signal })
-  const newest: Commit[] = []
-  for (const dataset of await context.backend.datasets({ signal })) {
-    const pointer = await Pointer.open(context, dataset, signal)
-    if (pointer !== undefined) newest.push(pointer.seen.commit)
-  }
+  const newest = await newestCommits(context, signal)
   const content = sweep.frees === 'blocks'
   const needed = new Reacher(context, {
     content,
