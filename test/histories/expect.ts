@@ -1,0 +1,21 @@
+/** What the tests here have in common. */
+import { randomInt } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { builtDist } from '../helpers/built.ts'
+import { builtChecker } from './checker.ts'
+import type { BackendName } from './ground.ts'
+import { runHistory, type Outcome } from './run.ts'
+
+const CLIENTS = 4
+
+/** HISTORIES_SEED repeats what clients do, as far as the clock allows. */
+export async function expectExplained(backend: BackendName, ms: number): Promise<Outcome> {
+  const seed = Number(process.env['HISTORIES_SEED'] ?? randomInt(2 ** 31))
+  const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
+  const tools = { dist: await builtDist(), worker, checker: await builtChecker() }
+  const outcome = await runHistory(tools, { backend, ms, clients: CLIENTS, seed })
+  process.stderr.write(`seed ${seed}: ${outcome.kills} kills; ${outcome.summary}\n`)
+  expect(outcome.problems.join('\n'), `seed ${seed}`).toBe('')
+  return outcome
+}

@@ -1,0 +1,9 @@
+/** Histories of clients on a Kubo node, between whom and the node requests and answers are lost. */
+import { expect, test } from 'vitest'
+import { expectExplained } from './expect.ts'
+
+test('for 20 seconds, what clients of 4 processes see through lost answers is one order of events', async () => {
+  const { kills, faults } = await expectExplained('kubo', 20_000)
+  expect(kills).toBeGreaterThan(5)
+  expect(faults.muted).toBeGreaterThan(5)
+}, 180_000)

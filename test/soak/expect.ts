@@ -1,0 +1,18 @@
+/** What the tests here have in common. */
+import { randomInt } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { expect } from 'vitest'
+import { builtDist } from '../helpers/built.ts'
+import type { BackendName } from './ground.ts'
+import { histogram } from './report.ts'
+import { soak, type Outcome } from './run.ts'
+
+/** SOAK_SEED repeats the moments of a run, as far as the clock allows. */
+export async function expectNothingLost(backend: BackendName, ms: number): Promise<Outcome> {
+  const seed = Number(process.env['SOAK_SEED'] ?? randomInt(2 ** 31))
+  const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
+  const outcome = await soak({ dist: await builtDist(), worker }, { backend, ms, seed })
+  process.stderr.write(`seed ${seed}, ${outcome.rounds} rounds\n${histogram(outcome.deaths)}\n`)
+  expect(outcome.problems.join('\n'), `seed ${seed}`).toBe('')
+  return outcome
+}
