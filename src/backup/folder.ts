@@ -4,7 +4,7 @@
  */
 import { open, readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { CairnError, toCairnError } from '../errors.ts'
+import { CairnError, isCairnError, toCairnError } from '../errors.ts'
 import { isCarName, parseCarName, parseTimestamp, pathsBeside, type BackupPaths } from './name.ts'
 import { parseSidecar, type Sidecar } from './sidecar.ts'
 
@@ -18,6 +18,8 @@ export interface Backup {
 export interface DamagedBackup {
   readonly path: string
   readonly reason: string
+  /** Its sidecar is of another version, so that what it needs is not known. */
+  readonly unknown?: CairnError
 }
 
 export interface BackupFolder {
@@ -43,11 +45,26 @@ export async function readBackups(folder: string): Promise<BackupFolder> {
     try {
       backups.push(await readBackup(paths))
     } catch (error) {
-      damaged.push({ path: paths.car, reason: toCairnError(error).message })
+      const unknown = isCairnError(error, 'format_unsupported') ? { unknown: error } : {}
+      damaged.push({ path: paths.car, reason: toCairnError(error).message, ...unknown })
     }
   }
   damaged.push(...lostCars(folder, names))
   return { backups: newestFirst(backups), unfinished, damaged }
+}
+
+/** Which backup is the newest, and which is needed by another, is known only where all can be read. */
+export function checkAllKnown({ damaged }: BackupFolder): void {
+  for (const { unknown, path } of damaged) {
+    if (unknown === undefined) continue
+    const { code, message, hint = '', details } = unknown
+    throw new CairnError(code, `${message.replace(/\.$/, '')}: that of ${path}.`, {
+      ...details,
+      hint,
+      path,
+      cause: unknown,
+    })
+  }
 }
 
 /** The backup that a CAR and the files beside it are. */

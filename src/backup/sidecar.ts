@@ -173,10 +173,20 @@ const CHECKS: Readonly<Partial<Record<keyof Sidecar, Check>>> = {
 
 export function parseSidecar(text: string): Sidecar {
   const value = parseObject(text)
+  checkVersion(value['schema'])
   for (const [field, check] of Object.entries(CHECKS)) {
     if (!check(value[field])) throw notASidecar(`its field ${field} is wrong or missing`)
   }
   return value as unknown as Sidecar
+}
+
+/** One of another version may mean another thing by a field of the same name. */
+function checkVersion(schema: unknown): void {
+  const family = SIDECAR_SCHEMA.slice(0, SIDECAR_SCHEMA.indexOf('@') + 1)
+  if (typeof schema !== 'string' || schema === SIDECAR_SCHEMA || !schema.startsWith(family)) return
+  throw new CairnError('format_unsupported', `A sidecar has the format "${schema.slice(0, 64)}".`, {
+    hint: `This version of Cairn reads "${SIDECAR_SCHEMA}"; use the version that wrote it.`,
+  })
 }
 
 function parseObject(text: string): Readonly<Record<string, unknown>> {

@@ -30,13 +30,15 @@ const STATES: Readonly<Partial<Record<ErrorCode, FoundState>>> = {
   invalid_content: 'malformed',
   invalid_entry: 'malformed',
   too_large: 'malformed',
-  format_unsupported: 'malformed',
   backend_unavailable: 'unknown',
   backend_timeout: 'unknown',
   backend_refused: 'unknown',
 }
 
-/** Undefined for what says nothing about the store, such as an abort. */
+/**
+ * Undefined for what says nothing about the store, such as an abort, or a record of another version: what
+ * that should be is not known here, so it is no damage either.
+ */
 export function stateOf(error: CairnError): FoundState | undefined {
   return STATES[error.code]
 }
