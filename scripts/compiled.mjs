@@ -1,4 +1,4 @@
-/** Compiles a part of the project that is written in TypeScript, and runs it with a Kubo node at hand. */
+/** Compiles a part of the project that is written in TypeScript, and runs it, with a Kubo node at hand if wanted. */
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 
@@ -6,18 +6,22 @@ import { mkdirSync, writeFileSync } from 'node:fs'
  * `project` is its tsconfig, whose output goes to `node_modules/.cache/NAME`; `main` lies below that. Ends this
  * process when something fails.
  */
-export function runCompiled({ name, project, main, args }) {
+export function runCompiled({ name, project, main, args, kubo: wantsKubo = true }) {
   const out = `node_modules/.cache/${name}`
   run(['node_modules/typescript/bin/tsc', '-p', project])
   mkdirSync(out, { recursive: true })
   // Below node_modules no package.json says what kind of modules these are.
   writeFileSync(`${out}/package.json`, '{ "type": "module" }\n')
+  run([`${out}/${main}`, ...args], wantsKubo ? { KUBO_BIN: kuboBinary() } : {})
+}
+
+function kuboBinary() {
   const kubo = spawnSync(process.execPath, ['scripts/kubo.mjs'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   if (kubo.status !== 0) process.exit(1)
-  run([`${out}/${main}`, ...args], { KUBO_BIN: kubo.stdout.trim() })
+  return kubo.stdout.trim()
 }
 
 function run(args, env = {}) {

@@ -5,7 +5,7 @@ import { openBackend, openCairn } from '../../src/compose.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { AppendEntry } from '../../src/engine/draft.ts'
 import { NodeStager, readBack } from '../../src/engine/stage-nodes.ts'
-import { SILENT, type Context } from '../../src/engine/context.ts'
+import { REAL_TIMERS, SILENT, type Context } from '../../src/engine/context.ts'
 import { mergeTree, type NodeSink } from '../../src/tree/merge.ts'
 import { NodeStore } from '../../src/tree/node-store.ts'
 import { carExport, carRestore, carStore, ipfsCommand, type CarContentKind } from './cars.ts'
@@ -37,6 +37,7 @@ async function fold(count: number): Promise<Figure[]> {
     backend,
     nodes,
     now: Date.now,
+    timers: REAL_TIMERS,
     randomBytes: (n) => new Uint8Array(n),
     writer: 'bench',
     log: SILENT,
