@@ -1,0 +1,117 @@
+/**
+ * From a seed to what is going to happen: the settings, the scripts of all processes, and what befalls them.
+ * A plan is plain data, so that it can be printed, made smaller, and kept.
+ */
+import { Random } from '../helpers/random.ts'
+import { FAULTS, type Fault } from './faults.ts'
+import type { Kind, Step } from './steps.ts'
+import type { Style } from './world.ts'
+
+/** `kill` ends a process, `sleep` stops one for long, `clock` moves its clock, `crash` restarts the store. */
+export const BLOWS = ['kill', 'sleep', 'clock', 'crash', 'collect', 'power cut'] as const
+export type Blow = (typeof BLOWS)[number]
+
+/** A part of a plan, which a smaller plan may leave out: a step of a script, or a blow at a turn. */
+export type Part = ScriptedStep | Strike
+
+export interface ScriptedStep {
+  readonly script: number
+  readonly step: Step
+}
+
+export interface Strike {
+  readonly blow: Blow
+  readonly turn: number
+  readonly process: number
+  readonly ms: number
+}
+
+export interface Plan {
+  readonly seed: number
+  readonly frees: 'blocks' | 'holds'
+  readonly content: 'linked' | 'external'
+  readonly style: Style
+  readonly processes: number
+  /** Of which process a script is. */
+  readonly scripts: readonly number[]
+  readonly entities: number
+  readonly chainLimit: number
+  readonly faults: readonly Fault[]
+  readonly rate: number
+  readonly parts: readonly Part[]
+}
+
+const WEIGHTS: Readonly<Record<Kind, number>> = {
+  put: 16,
+  retry: 3,
+  get: 4,
+  list: 3,
+  entries: 3,
+  history: 2,
+  past: 3,
+  build: 9,
+  bulk: 2,
+  rollback: 4,
+  prune: 7,
+  export: 4,
+  restore: 3,
+  diff: 1,
+}
+
+/** What a seed does at all: often a few kinds only, which then meet all the more often. */
+function someKinds(random: Random): [Kind, number][] {
+  const all = Object.entries(WEIGHTS) as [Kind, number][]
+  if (random.int(0, 2) === 0) return all
+  return all.filter(([kind]) => kind === 'put' || random.int(0, 2) === 0)
+}
+
+function anyKind(random: Random, kinds: readonly [Kind, number][]): Kind {
+  const sum = kinds.reduce((before, [, weight]) => before + weight, 0)
+  let left = random.int(0, sum - 1)
+  for (const [kind, weight] of kinds) if ((left -= weight) < 0) return kind
+  return 'put'
+}
+
+const oneOf = <T>(random: Random, from: readonly T[], otherwise: T): T =>
+  from[random.int(0, from.length - 1)] ?? otherwise
+
+export function planOf(seed: number): Plan {
+  const random = new Random(seed)
+  for (let i = 0; i < 4; i++) random.next()
+  const processes = random.int(1, 3)
+  const scripts = Array.from({ length: random.int(2, 4) }, (_, i) => i % processes)
+  const kinds = random.int(0, 2) === 0 ? [] : FAULTS.filter(() => random.int(0, 2) === 0)
+  const steps = random.scaled(2, 9)
+  const does = someKinds(random)
+  const parts: Part[] = scripts.flatMap((_, script) =>
+    Array.from({ length: steps }, () => ({
+      script,
+      step: { kind: anyKind(random, does), seed: random.int(0, 2 ** 31) },
+    })),
+  )
+  const blows = random.int(0, 1) === 0 ? 0 : random.int(1, 4)
+  for (let i = 0; i < blows; i++) {
+    const blow = oneOf(random, BLOWS, 'kill')
+    // Leases are void after an hour.
+    const least = blow === 'sleep' && random.int(0, 2) > 0 ? 3_600_000 : 1000
+    parts.push({
+      blow,
+      turn: random.scaled(10, 1000),
+      process: random.int(0, processes - 1),
+      ms: random.scaled(least, 5_000_000) * (random.int(0, 1) === 0 ? 1 : -1),
+    })
+  }
+  return {
+    seed,
+    frees: oneOf(random, ['blocks', 'blocks', 'holds'], 'blocks'),
+    content: oneOf(random, ['linked', 'linked', 'linked', 'external'], 'linked'),
+    style: oneOf(random, ['even', 'sticky', 'ranked'], 'even'),
+    processes,
+    scripts,
+    entities: random.scaled(3, 150),
+    chainLimit: random.int(0, 2) === 0 ? random.int(40, 80) : 10_000,
+    faults: kinds,
+    rate: 1 / random.scaled(20, 400),
+    parts,
+  }
+}

@@ -1,0 +1,252 @@
+/** Plays one plan in a world of its own, from the first turn to the last look. */
+import type { Cairn } from '../../src/engine/cairn.ts'
+import { printCid } from '../../src/model/cid.ts'
+import { Random } from '../helpers/random.ts'
+import { Broken, collect, expectTrue } from './check.ts'
+import { Faults } from './faults.ts'
+import { Process, type Ground } from './ground.ts'
+import { Opening, type Site } from './opening.ts'
+import type { Plan, Strike } from './plan.ts'
+import { play, proveContent, type Step } from './steps.ts'
+import { SimStore } from './store.ts'
+import { Truth } from './truth.ts'
+import { World } from './world.ts'
+
+export interface Played {
+  /** Undefined: all promises were kept. */
+  readonly failure: string | undefined
+  readonly turns: number
+  readonly commits: number
+  readonly digest: string
+  readonly tail: readonly string[]
+  readonly outcomes: ReadonlyMap<string, number>
+}
+
+const HOUR = 3_600_000
+
+export async function simulate(plan: Plan): Promise<Played> {
+  const game = new Game(plan)
+  let failure: string | undefined
+  try {
+    await game.play()
+  } catch (error) {
+    failure = error instanceof Broken ? error.message : String((error as Error).stack ?? error)
+  }
+  const { world } = game.site
+  const commits = [...game.truth.datasets.values()].reduce((sum, all) => sum + all.length, 0)
+  const { digest, turns, tail } = world
+  return { failure, turns, commits, digest, tail, outcomes: game.outcomes }
+}
+
+class Game {
+  readonly site: Site
+  readonly truth = new Truth()
+  readonly outcomes = new Map<string, number>()
+  readonly #plan: Plan
+  readonly #ground: Ground
+  readonly #random: Random
+  readonly #processes: Process[] = []
+  readonly #scripts: { readonly steps: readonly Step[]; at: number; over: boolean }[]
+  readonly #blows: Strike[]
+  #births = 0
+  #failure: Error | undefined
+
+  constructor(plan: Plan) {
+    const { seed, frees, faults, rate, parts } = plan
+    this.#plan = plan
+    this.#random = new Random(seed ^ 0x5eed)
+    const world = new World(seed ^ 0x7a11, plan.style)
+    const store = new SimStore(frees, new Random(seed ^ 0x570e), this.truth)
+    this.site = { world, store, faults: new Faults(seed ^ 0xfa17, new Set(faults), rate) }
+    this.#ground = {
+      site: this.site,
+      truth: this.truth,
+      entities: plan.entities,
+      saved: [],
+      never: new Map(),
+      outcomes: this.outcomes,
+      liars: faults.includes('wrong') || faults.includes('missing'),
+    }
+    this.#scripts = plan.scripts.map((_, i) => ({
+      steps: parts.flatMap((part) => ('step' in part && part.script === i ? [part.step] : [])),
+      at: 0,
+      over: false,
+    }))
+    this.#blows = parts
+      .flatMap((part) => ('blow' in part ? [part] : []))
+      .toSorted((a, b) => a.turn - b.turn)
+  }
+
+  async play(): Promise<void> {
+    const { world, faults } = this.site
+    faults.on = false
+    await this.#alone(async (process) => {
+      const { content, chainLimit } = this.#plan
+      await process.cairn.init('main', { chunkSize: 64, content, chainLimit, deletedMs: 50_000 })
+    })
+    faults.on = true
+    for (let i = 0; i < this.#plan.processes; i++) this.#processes.push(this.#born(i))
+    for (const i of this.#scripts.keys()) this.#go(i)
+    const start = world.turns
+    world.onTurn = () => this.#fall(world.turns - start)
+    await world.run(() => this.#failure !== undefined || this.#scripts.every(({ over }) => over))
+    world.onTurn = undefined
+    if (this.#failure !== undefined) throw this.#failure
+    faults.on = false
+    await this.#settle()
+    await this.#alone((process, opening) => this.#lastLook(process, opening))
+  }
+
+  #born(index: number): Process {
+    const name = `p${index}.${this.#births++}`
+    return new Process(this.site, name, this.#plan.seed + this.#births)
+  }
+
+  /** Runs a script from where it stands, in the process as it lives now. */
+  #go(script: number): void {
+    const process = this.#processes[this.#plan.scripts[script] ?? 0]
+    const state = this.#scripts[script]
+    if (process === undefined || state === undefined) return
+    void (async () => {
+      try {
+        for (let step = state.steps[state.at++]; step !== undefined; step = state.steps[state.at++])
+          await play(this.#ground, process, step)
+        state.over = true
+      } catch (error) {
+        this.#failure ??= error instanceof Error ? error : new Error(String(error))
+      }
+    })()
+  }
+
+  /** Blows whose turn has come. */
+  #fall(turn: number): void {
+    this.#checkStore()
+    for (
+      let next = this.#blows[0];
+      next !== undefined && next.turn <= turn;
+      next = this.#blows[0]
+    ) {
+      this.#blows.shift()
+      this.#strike(next)
+    }
+  }
+
+  #strike({ blow, process: index, ms }: Strike): void {
+    const { world, store } = this.site
+    const process = this.#processes[index]
+    if (process === undefined) return
+    world.note(`${blow} ${process.owner.name} ${ms}`)
+    if (blow === 'kill') this.#kill(index)
+    if (blow === 'clock') process.offset += ms
+    if (blow === 'collect') store.collect()
+    if (blow === 'crash') store.crash()
+    if (blow === 'sleep') this.#sleep(process, Math.abs(ms))
+    if (blow === 'power cut') {
+      for (const i of this.#processes.keys()) this.#kill(i)
+      store.crash()
+    }
+  }
+
+  #sleep(process: Process, ms: number): void {
+    const { world, store } = this.site
+    process.owner.asleepUntil = world.time + ms
+    if (ms < HOUR) return
+    process.slept = true
+    void world.wait(world.owner('leases'), HOUR, 'void').then(() => store.expire(process.owner))
+  }
+
+  /** Another takes its place; what it held is void at some time within the hour. */
+  #kill(index: number): void {
+    const { world, store } = this.site
+    const process = this.#processes[index]
+    if (process === undefined) return
+    world.kill(process.owner)
+    const wait = this.#random.int(0, 1) === 0 ? 0 : this.#random.scaled(10, HOUR)
+    void world.wait(world.owner('leases'), wait, 'void').then(() => store.expire(process.owner))
+    this.#processes[index] = this.#born(index)
+    for (const [i, of] of this.#plan.scripts.entries())
+      if (of === index && this.#scripts[i]?.over === false) this.#go(i)
+  }
+
+  /** What is late has come, what is void has ended. */
+  async #settle(): Promise<void> {
+    const { world, store } = this.site
+    for (const { owner } of this.#processes) world.kill(owner)
+    const until = world.time + 3 * HOUR
+    let over = false
+    void world.wait(world.owner('end'), 3 * HOUR, 'settled').then(() => (over = true))
+    await world.run(() => over && world.time >= until)
+    for (const { owner } of this.#processes) store.expire(owner)
+    store.crash()
+    store.collect()
+    this.truth.look()
+  }
+
+  async #alone(work: (process: Process, opening: Opening) => Promise<void>): Promise<void> {
+    const process = this.#born(9)
+    let over = false
+    const working = work(process, new Opening(this.site, process.owner)).finally(
+      () => (over = true),
+    )
+    working.catch(() => undefined)
+    await this.site.world.run(() => over)
+    await working
+    this.site.world.kill(process.owner)
+    this.site.store.expire(process.owner)
+  }
+
+  /** At any time all that is kept is there. */
+  #checkStore(): void {
+    this.truth.look()
+    const { store } = this.site
+    for (const [key, why] of store.hasLost ? this.truth.needed() : this.truth.neededByNew())
+      expectTrue(store.blocks.has(key), `the store lacks a block of ${why}`)
+    store.hasLost = false
+  }
+
+  async #lastLook(process: Process, opening: Opening): Promise<void> {
+    this.#checkStore()
+    for (const name of this.truth.datasets.keys()) {
+      const dataset = await process.cairn.dataset(name)
+      const found = await collect(dataset.entries())
+      const state = this.truth.at(name, this.truth.newest(name))
+      const moment = Math.max(process.now(), state.commit.ts)
+      const live = [...state.entries.values()].filter(
+        ({ tip, exp }) => tip !== null && (exp === null || exp > moment),
+      )
+      const lineOf = ({ pi, ver }: { pi: string; ver: number }): string => `${pi}@${ver}`
+      const [seen, held] = [found.map(lineOf).toSorted(), live.map(lineOf).toSorted()]
+      expectTrue(
+        String(seen) === String(held),
+        `at the end ${name} has ${seen.join()}, not ${held.join()}`,
+      )
+      if (state.commit.settings.content === 'linked') await proveContent(dataset, opening)
+      for (const cid of this.truth.keptOf(state.commit))
+        await collect(dataset.entries({ at: { snapshot: printCid(cid) } }))
+    }
+    this.#checkTips()
+    await this.#checkRest(process.cairn)
+  }
+
+  #checkTips(): void {
+    for (const [tip, why] of this.#ground.never)
+      expectTrue(!this.truth.appendedTips.has(tip), `refused, and there all the same: ${why}`)
+  }
+
+  /** When nothing but the newest is kept, nothing else is left. */
+  async #checkRest(cairn: Cairn): Promise<void> {
+    const { store } = this.site
+    for (const round of [1, 2])
+      for (const name of this.truth.datasets.keys()) {
+        const dataset = await cairn.dataset(name)
+        if (round === 1) await dataset.build({ force: true })
+        await dataset.prune({ policy: { last: 1 } })
+      }
+    store.collect()
+    this.#checkStore()
+    if (store.frees === 'holds') return
+    const needed = this.truth.allowed()
+    const left = [...store.blocks.keys()].filter((key) => !needed.has(key))
+    expectTrue(left.length === 0, `${left.length} blocks are left that nothing needs`)
+  }
+}
