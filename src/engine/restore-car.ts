@@ -239,11 +239,12 @@ class Restore {
   /** Steps 2 to 4. */
   async #load(target: RestoreTarget, delta: Delta | undefined): Promise<RestoredCar> {
     const { signal, onProgress } = this.#options
+    const { header } = this.#found
     const purpose = `restore of ${printCid(this.#found.root)}`
     const staging = await this.#context.backend.stage(target.name, purpose, { signal })
     let outcome: 'committed' | 'dropped' = 'dropped'
     try {
-      const stager = new RestoreStager(staging, this.#found.header.content, signal)
+      const stager = new RestoreStager(this.#context, staging, header.content, signal)
       const { counts, chain } = await this.#prove(delta, stager)
       await stager.finish()
       await readBack(this.#context, stager.records, signal, (done) =>

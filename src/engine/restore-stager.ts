@@ -6,6 +6,7 @@ import type { CidBytes } from '../model/cid.ts'
 import type { ContentMode } from '../model/entry.ts'
 import type { Met } from '../reach/met.ts'
 import type { HeldBlock, Hold, Staging } from '../store/backend.ts'
+import type { Context } from './context.ts'
 
 const BATCH_BYTES = 2 << 20
 /** What a block takes in memory besides its bytes: of small ones most. */
@@ -14,6 +15,7 @@ const BLOCK_WEIGHT = 600
 export class RestoreStager {
   /** The engine's own blocks: what is read back. */
   readonly records: CidBytes[] = []
+  readonly #context: Pick<Context, 'timers'>
   readonly #staging: Staging
   /** Of leaves and chain blocks. Where content is external they link to nothing. */
   readonly #hold: Hold
@@ -21,7 +23,13 @@ export class RestoreStager {
   #batch: HeldBlock[] = []
   #bytes = 0
 
-  constructor(staging: Staging, content: ContentMode, signal: AbortSignal | undefined) {
+  constructor(
+    context: Pick<Context, 'timers'>,
+    staging: Staging,
+    content: ContentMode,
+    signal: AbortSignal | undefined,
+  ) {
+    this.#context = context
     this.#staging = staging
     this.#hold = content === 'linked' ? 'deep' : 'self'
     this.#signal = signal
@@ -53,6 +61,8 @@ export class RestoreStager {
     this.#batch = []
     this.#bytes = 0
     await this.#staging.put(batch, { signal: this.#signal })
+    // A walk through a file never waits, and what is sent needs turns of its own to go on.
+    await this.#context.timers.turn()
   }
 
   async finish(): Promise<void> {

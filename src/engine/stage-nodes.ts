@@ -49,9 +49,12 @@ export class NodeStager implements NodeSink {
   }
 }
 
-/** Reads blocks that were just written and hashes them: a store that lies is found out before the commit. */
+/**
+ * Reads blocks that were just written and hashes them: a store that lies is found out before the commit.
+ * One that has hashed them itself is asked whether they are there.
+ */
 export async function readBack(
-  context: Context,
+  { backend }: Pick<Context, 'backend'>,
   cids: readonly CidBytes[],
   signal: AbortSignal | undefined,
   onBlock: (done: number) => void,
@@ -59,14 +62,22 @@ export async function readBack(
   for (let from = 0; from < cids.length; from += READ_BACK) {
     throwIfAborted(signal)
     const batch = cids.slice(from, from + READ_BACK)
-    const blocks = await context.backend.getBlocks(batch, { signal })
-    for (const [i, cid] of batch.entries()) proveBack(cid, blocks[i])
+    if (backend.hashesBlocks === true) {
+      const there = await backend.hasBlocks(batch, { signal })
+      for (const [i, cid] of batch.entries()) if (there[i] !== true) throw notWritten(cid)
+    } else {
+      const blocks = await backend.getBlocks(batch, { signal })
+      for (const [i, cid] of batch.entries()) proveBack(cid, blocks[i])
+    }
     onBlock(Math.min(from + READ_BACK, cids.length))
   }
 }
 
+const notWritten = (cid: CidBytes): CairnError =>
+  missingBlock(cid, 'a block that was just written,')
+
 function proveBack(cid: CidBytes, bytes: Uint8Array | undefined): void {
-  if (bytes === undefined) throw missingBlock(cid, 'a block that was just written,')
+  if (bytes === undefined) throw notWritten(cid)
   if (bytesEqual(cborCidOf(bytes), cid)) return
   throw new CairnError(
     'block_mismatch',

@@ -61,7 +61,7 @@ export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[])
       under(cid, inline)
       continue
     }
-    if (seen.has(cid)) continue
+    if (!seen.add(cid)) continue
     if (index >= frame.aheadFrom + frame.ahead.length) {
       throwIfAborted(signal)
       const read = source.read(frame.cids, index, { signal })
@@ -70,7 +70,6 @@ export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[])
     }
     const bytes = frame.ahead[index - frame.aheadFrom]
     const problem = problemOf(cid, bytes, 'content') ?? sizeProblem(cid, bytes)
-    seen.add(cid)
     if (problem !== undefined || bytes === undefined) {
       if (problem !== undefined) visitor.problem(problem, cid)
       continue

@@ -52,8 +52,8 @@ const ON_A_NEW_NODE = { timeout: 30_000, retry: { count: 2, condition: /error lo
 /** So few at a time that each gets a pin of its own. */
 async function stage(backend: Backend, blocks: readonly HeldBlock[]): Promise<void> {
   const staging = await backend.stage('main', 'a build')
-  for (let at = 0; at < blocks.length; at += 15) {
-    await staging.put(blocks.slice(at, at + 15))
+  for (let at = 0; at < blocks.length; at += 7) {
+    await staging.put(blocks.slice(at, at + 7))
     await staging.flush()
   }
   await staging.end('committed')

@@ -43,22 +43,26 @@ export class Marks {
 
 const digestKey = (cid: CidBytes): string => cidKey(cidParts(cid).digest)
 
-/** Those of `bundles` that may go now. The others are needed as they are. */
+/** `broken` may go now. */
 export async function breakUp(
   client: KuboClient,
   bundles: readonly CidBytes[],
   marks: Marks,
   options?: CallOptions,
-): Promise<CidBytes[]> {
+): Promise<{ needed: CidBytes[]; broken: CidBytes[] }> {
+  const needed: CidBytes[] = []
   const broken: CidBytes[] = []
   for (const bundle of bundles) {
     const members = await membersOf(client, bundle, options)
-    const needed = members.map((link) => marks.of(link)).filter((mark) => mark !== undefined)
-    if (members.length > 0 && needed.length === members.length) continue
-    await pinEach(client, needed, options)
+    const marked = members.map((link) => marks.of(link)).filter((mark) => mark !== undefined)
+    if (members.length > 0 && marked.length === members.length) {
+      needed.push(bundle)
+      continue
+    }
+    await pinEach(client, marked, options)
     broken.push(bundle)
   }
-  return broken
+  return { needed, broken }
 }
 
 /** Of a bundle that a crash kept from the node there are none. */

@@ -3,8 +3,8 @@
  * node some milliseconds (it syncs), so what a build or a restore writes in quantity is bundled.
  *
  * A bundle is a holder (`holder.ts`) that links to what is held deep by its own CID. Its record is an
- * empty file in MFS whose name is the CID: written after the intent that names it and before the pin is
- * made, removed after that was dropped. A crash in between leaves a record, by which a sweep finds it.
+ * empty file in MFS whose name is the CID: written after the commit and before the intent goes that names
+ * it, removed after its pin was dropped. So there is always an intent or a record by which a sweep finds it.
  */
 import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import { isCairnError } from '../../errors.ts'
@@ -14,7 +14,7 @@ import { BUNDLES } from './paths.ts'
 import { means } from './refusals.ts'
 
 export interface Bundles {
-  /** Durable when it returns. */
+  /** Durable when it returns; no error when it is there. */
   record(bundle: CidBytes, options?: CallOptions): Promise<void>
   list(options?: CallOptions): Promise<CidBytes[]>
   forget(bundles: readonly CidBytes[]): Promise<void>
@@ -24,17 +24,25 @@ export interface Bundles {
 const EMPTY_FILE = printCid(Uint8Array.of(1, 0x55, 0, 0))
 const FILES_A_REQUEST = 64
 
-export const recordOf = (bundle: CidBytes): string => `${BUNDLES}/${printCid(bundle)}`
+const recordOf = (bundle: CidBytes): string => `${BUNDLES}/${printCid(bundle)}`
 
 export function createBundles(mfs: Mfs): Bundles {
+  const write = async (bundle: CidBytes, options?: CallOptions): Promise<void> => {
+    try {
+      await mfs.link(EMPTY_FILE, recordOf(bundle), options)
+    } catch (error) {
+      if (!means(error, 'nameTaken')) throw error
+    }
+  }
+
   return {
     async record(bundle, options) {
       try {
-        await mfs.link(EMPTY_FILE, recordOf(bundle), options)
+        await write(bundle, options)
       } catch (error) {
         if (!means(error, 'pathMissing')) throw error
         await mfs.makeDirectory(BUNDLES, options)
-        await mfs.link(EMPTY_FILE, recordOf(bundle), options)
+        await write(bundle, options)
       }
     },
     async list(options) {

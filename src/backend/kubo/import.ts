@@ -16,7 +16,6 @@ import { cidKey, cidParts, type Block, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, HeldBlock } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
-import type { Bundles } from './bundles.ts'
 import { deepHoldersOf, holdersOf } from './holder.ts'
 import type { Condemned } from './condemned.ts'
 import type { Intent, Intents } from './intents.ts'
@@ -66,7 +65,6 @@ export function createImporter(
   client: KuboClient,
   intents: Intents,
   condemned: Condemned,
-  bundles: Bundles,
   tidy: Tidy,
   now: () => number,
 ): Importer {
@@ -127,8 +125,7 @@ export function createImporter(
     const { alone, deep } = wantedOf(held)
     const holders = deepHoldersOf(alone, deep)
     const pins = holders.map(({ cid }) => cid)
-    const intent = await intents.write({ ...what, pins }, options)
-    for (const pin of pins) await bundles.record(pin, options)
+    const intent = await intents.write({ ...what, pins, bundled: true }, options)
     await importBlocks(client, pins, [...blocks, ...holders], options)
     return intent
   }

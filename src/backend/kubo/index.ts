@@ -87,9 +87,9 @@ function createBackend(
   const [leases, stagings, sweeps] = [folder(LEASES), folder(STAGINGS), folder(SWEEPS)]
   const intents = createIntents(mfs, stagings, now, onBackgroundError)
   const condemned = createCondemned(mfs, sweeps, client.deadlines.writeMs)
-  const tidy = createTidy({ client, mfs, intents, sweeps, onError: onBackgroundError })
   const bundles = createBundles(mfs)
-  const importer = createImporter(client, intents, condemned, bundles, tidy, now)
+  const tidy = createTidy({ client, mfs, intents, bundles, sweeps, onError: onBackgroundError })
+  const importer = createImporter(client, intents, condemned, tidy, now)
   const compat =
     compatOptions &&
     createCompat({ mfs, history, importer, onError: onBackgroundError }, compatOptions)
@@ -162,6 +162,7 @@ function createBackend(
   const backend: Backend = {
     kind: 'kubo',
     location: `kubo:${client.address}`,
+    hashesBlocks: true,
     getBlocks: (cids, options) => read(() => getBlocks(client, cids, own(options))),
     hasBlocks: (cids, options) => read(() => hasBlocks(client, cids, own(options))),
     heal: (blocks, options) => change(() => healBlocks(client, blocks, own(options))),

@@ -4,7 +4,7 @@
  * left, and what a writer relies on that nothing names yet. The files of what was committed are
  * removed in the background; whatever else ended (a crash, a conflict, an error) leaves its file.
  *
- * File name: `<UTC time>-<random>`. Content: JSON `{dataset, commit | label, pins, staging}`. An intent
+ * File name: `<UTC time>-<random>`. Content: JSON `{dataset, commit | label, pins, bundled, staging}`. An intent
  * is dead an hour after it was written, or an hour after the last renewal of its staging's lease.
  */
 import { CODEC_RAW, parseCid, printCid, type CidBytes } from '../../model/cid.ts'
@@ -22,6 +22,8 @@ export interface IntentSpec {
   /** What for: the number of a commit, or the words of a staging. */
   readonly purpose: number | string
   readonly pins: readonly CidBytes[]
+  /** The pins are those of bundles. */
+  readonly bundled?: boolean
   /** The name of the lease of the staging that it is for. */
   readonly staging?: string | undefined
 }
@@ -44,6 +46,7 @@ export interface Intents {
 export interface DeadIntents {
   readonly names: ReadonlySet<string>
   readonly pins: readonly CidBytes[]
+  readonly bundles: readonly CidBytes[]
   /** To be removed once their pins were seen to. */
   readonly paths: readonly string[]
 }
@@ -108,7 +111,8 @@ export function createIntents(
       const ended = leases.filter(({ sign }) => isDead(sign)).map(({ path }) => path)
       return {
         names: new Set([...dead.keys(), ...ignored]),
-        pins: [...dead.values()].flatMap(({ pins }) => pins),
+        pins: [...dead.values()].flatMap(({ pins, bundled }) => (bundled ? [] : pins)),
+        bundles: [...dead.values()].flatMap(({ pins, bundled }) => (bundled ? pins : [])),
         // An intent must not lose its lease before it goes itself: leases last.
         paths: [...[...dead.keys()].map((name) => `${INTENTS}/${name}`), ...ended],
       }
@@ -134,22 +138,27 @@ export function createIntents(
   }
 }
 
-function intentJson({ dataset, purpose, pins, staging }: IntentSpec): string {
+function intentJson({ dataset, purpose, pins, bundled, staging }: IntentSpec): string {
   const what = typeof purpose === 'number' ? { commit: purpose } : { label: purpose }
-  return JSON.stringify({ dataset, ...what, pins: pins.map(printCid), staging })
+  return JSON.stringify({ dataset, ...what, pins: pins.map(printCid), bundled, staging })
 }
 
 interface Content {
   readonly pins: readonly CidBytes[]
+  readonly bundled: boolean
   readonly staging: string | undefined
 }
 
 function parseIntent(bytes: Uint8Array): Content | 'unreadable' {
   try {
-    const { pins, staging } = JSON.parse(Buffer.from(bytes).toString()) as Record<string, unknown>
+    const { pins, bundled, staging } = JSON.parse(Buffer.from(bytes).toString()) as Record<
+      string,
+      unknown
+    >
     if (!Array.isArray(pins)) return 'unreadable'
     return {
       pins: pins.map((pin) => parseCid(String(pin))),
+      bundled: bundled === true,
       staging: typeof staging === 'string' ? staging : undefined,
     }
   } catch {

@@ -9,7 +9,6 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
-import { recordOf } from './bundles.ts'
 import type { Importer, LetGo } from './import.ts'
 import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
@@ -17,10 +16,12 @@ import { createQueue } from './queue.ts'
 import type { Tidy } from './tidy.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
+/** The first is smaller, so that the node has something to do soon. */
+const FIRST_BATCH_BYTES = 4 * 1024 * 1024
 /** Each block that is held has its line in an intent and its question to the node. */
 const BATCH_HELD = 4_000
 /** From so many on they get one pin for all. */
-const BUNDLED_FROM = 16
+const BUNDLED_FROM = 8
 
 export interface StagingTools {
   readonly importer: Importer
@@ -55,6 +56,7 @@ export function createStaging(
   let waiting = noBatch()
   let size = 0
   let held = 0
+  let enough = FIRST_BATCH_BYTES
   let ended = false
   /** The import under way, while the next batch is gathered. It never rejects; `failed` tells. */
   let sending: Promise<void> | undefined
@@ -103,6 +105,7 @@ export function createStaging(
     waiting = splits ? { staged: [], linked: rest } : noBatch()
     size = splits ? restSize : 0
     held = 0
+    enough = BATCH_BYTES
     start(batch, options)
   }
   const open = (): void => {
@@ -118,7 +121,7 @@ export function createStaging(
           else waiting.linked.push(block)
           size += block.bytes.length
           if (block.hold === 'deep' || block.hold === 'self') held++
-          if (size >= BATCH_BYTES || held >= BATCH_HELD) await startBatch(options)
+          if (size >= enough || held >= BATCH_HELD) await startBatch(options)
         }
       }, options?.signal),
     flush: (options) =>
@@ -143,11 +146,11 @@ export function createStaging(
         // take effect. Then they are how a sweep finds what is held for nothing. A bundle that no commit
         // can name is nobody else's.
         const gathered = bundled.splice(0)
+        const bundles = gathered.flatMap(({ pins }) => pins)
         if (outcome === 'committed') {
-          tidy.later({ pins: [], intents: [...intents, ...gathered], files: [lease.path] })
+          tidy.later({ intents: [...intents, ...gathered], bundles, lease: lease.path })
         } else if (!isNamed()) {
-          const pins = gathered.flatMap((intent) => intent.pins)
-          tidy.later({ pins, intents: gathered, files: pins.map(recordOf) })
+          tidy.later({ pins: bundles, intents: gathered })
         }
       }),
   }

@@ -142,17 +142,17 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
     return left
   }
 
-  /**
-   * Offers the bundles that may go, and takes back those that may not. An intent is there before its
-   * record: a bundle without one that lives is a dead writer's, or its commit was there to be marked.
-   */
+  /** Offers the bundles that may go. A live intent names one whose commit may be still to come. */
   const offerBundles = async (options: FreeOptions): Promise<CidBytes[]> => {
-    const recorded = await bundles.list(options)
-    if (recorded.length === 0) return []
+    const known = [...(await bundles.list(options)), ...dead.bundles]
+    if (known.length === 0) return []
     const live = await intents.livePins(dead, options)
-    const idle = recorded.filter((bundle) => !live.has(printCid(bundle)))
-    const broken = await breakUp(client, idle, marks, options)
-    for (const bundle of recorded) offered.delete(cidKey(bundle))
+    const idle = known.filter((bundle) => !live.has(printCid(bundle)))
+    const { needed, broken } = await breakUp(client, idle, marks, options)
+    // Intents of the dead may name them, too.
+    for (const bundle of known) offered.delete(cidKey(bundle))
+    // The dead one's intent will go.
+    for (const bundle of needed) if (dead.bundles.includes(bundle)) await bundles.record(bundle)
     for (const bundle of broken) offered.set(cidKey(bundle), bundle)
     return broken
   }

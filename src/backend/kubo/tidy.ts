@@ -6,6 +6,7 @@
  * these keep it from what they rely on. So they are kept until it has ended, many as one file.
  */
 import { printCid, type CidBytes } from '../../model/cid.ts'
+import type { Bundles } from './bundles.ts'
 import type { KuboClient } from './client.ts'
 import type { Intent, Intents } from './intents.ts'
 import type { LeaseFolder } from './leases.ts'
@@ -14,11 +15,13 @@ import { means } from './refusals.ts'
 
 interface Leftovers {
   /** Recursive pins that nobody else can rely on. */
-  readonly pins: readonly CidBytes[]
+  readonly pins?: readonly CidBytes[]
   /** They go after the pins, of which they tell. */
   readonly intents: readonly Intent[]
-  /** Files that go last: the lease by which the intents lived, records of bundles. */
-  readonly files?: readonly string[]
+  /** Get records before the intents go, which tell of them. */
+  readonly bundles?: readonly CidBytes[]
+  /** The file of the lease by which the intents lived; it goes last. */
+  readonly lease?: string
 }
 
 export interface Tidy {
@@ -31,6 +34,7 @@ export interface TidyTools {
   readonly client: KuboClient
   readonly mfs: Mfs
   readonly intents: Intents
+  readonly bundles: Bundles
   readonly sweeps: LeaseFolder
   readonly onError: (error: unknown) => void
 }
@@ -41,7 +45,8 @@ const PINS_A_FILE = 4_000
 /** How often it is looked whether a sweep has ended, for the sake of the files alone. */
 const SWEEP_POLL_MS = 60_000
 
-export function createTidy({ client, mfs, intents, sweeps, onError }: TidyTools): Tidy {
+export function createTidy(tools: TidyTools): Tidy {
+  const { client, mfs, intents, bundles, sweeps, onError } = tools
   let waiting: Leftovers[] = []
   /** Paths that go when no sweep is under way. */
   let kept: string[] = []
@@ -77,7 +82,7 @@ export function createTidy({ client, mfs, intents, sweeps, onError }: TidyTools)
   }
   const removeFiles = async (some: readonly Leftovers[]): Promise<void> => {
     const done = some.flatMap((one) => one.intents)
-    const last = some.flatMap(({ files = [] }) => files)
+    const last = some.flatMap(({ lease }) => lease ?? [])
     if (await sweeping()) await writeUnion(done.flatMap(({ pins }) => pins))
     else last.push(...kept.splice(0))
     const paths = [...done.map(({ path }) => path), ...last]
@@ -89,7 +94,8 @@ export function createTidy({ client, mfs, intents, sweeps, onError }: TidyTools)
       const some = waiting.slice(0, AT_ONCE)
       waiting = waiting.slice(some.length)
       try {
-        for (const { pins } of some) for (const pin of pins) await unpin(pin)
+        for (const { pins = [] } of some) for (const pin of pins) await unpin(pin)
+        for (const { bundles: made = [] } of some) for (const one of made) await bundles.record(one)
         await removeFiles(some)
       } catch (error) {
         onError(error)
