@@ -1,20 +1,23 @@
 /**
- * Do the promise tests bite? Applies each patch of test/planted, one at a time, to a copy of the project;
- * every one breaks a promise in the code, and the test that its header names must then fail, by an
- * assertion, and pass without it.
+ * Do the tests bite? Applies each patch of test/planted, one at a time, to a copy of the project; every
+ * one breaks a promise in the code, and the test that its header names must then fail, by an assertion,
+ * and pass without it.
  *
  *   node scripts/planted.mjs            all of it
  *   node scripts/planted.mjs NAME...    only the patches whose file names contain a NAME
  *   node scripts/planted.mjs --check    only whether the patches apply
  *
- * A patch begins with two lines before the diff:
+ * A patch begins with some lines before the diff:
  *   # test: test/promises/promise-1.test.ts
  *   # name: the full name of one test of that file
+ *   # catcher: the machine that the test belongs to; of promise-N-*.patch the promise, unless given
+ *   # env: NAME=VALUE            any number of these, such as a seed
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
   readdirSync,
@@ -32,11 +35,15 @@ const copied = [
   'test',
   'scripts',
   'tools',
+  'bin',
+  'fixtures',
   'package.json',
   'tsconfig.json',
   'tsconfig.build.json',
   'vitest.config.ts',
 ]
+/** What tools keep beside the packages. */
+const OF_ONE_TREE = new Set(['.cache', '.vite', '.vite-temp', '.vitest'])
 const TEST_MS = 120_000
 
 const checkOnly = process.argv.includes('--check')
@@ -47,8 +54,12 @@ function readPatch(file) {
   const header = (key) => new RegExp(`^# ${key}: (.+)$`, 'm').exec(text)?.[1]
   const test = header('test')
   const name = header('name')
-  if (test === undefined || name === undefined) throw new Error(`${file} does not name its test.`)
-  return { file, text, test, name, promise: /^promise-(\d)/.exec(file)?.[1] ?? '?' }
+  const promise = /^promise-(\d)/.exec(file)?.[1]
+  const catcher = header('catcher') ?? (promise === undefined ? undefined : `promise ${promise}`)
+  if (test === undefined || name === undefined || catcher === undefined)
+    throw new Error(`${file} does not name its test and what catches it.`)
+  const env = Object.fromEntries([...text.matchAll(/^# env: (\w+)=(.*)$/gm)].map(([, ...pair]) => pair))
+  return { file, text, test, name, catcher, env }
 }
 
 function copyProject() {
@@ -56,7 +67,12 @@ function copyProject() {
   for (const name of copied) {
     if (existsSync(join(root, name))) cpSync(join(root, name), join(dir, name), { recursive: true })
   }
-  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'))
+  // One of its own, so that what is compiled from the copy stays in it.
+  const modules = join(dir, 'node_modules')
+  mkdirSync(modules)
+  for (const name of readdirSync(join(root, 'node_modules'))) {
+    if (!OF_ONE_TREE.has(name)) symlinkSync(join(root, 'node_modules', name), join(modules, name))
+  }
   return dir
 }
 
@@ -74,7 +90,7 @@ function apply(dir, patch, reverse = false) {
 }
 
 /** Runs one test by its name: `passed`, `failed` by an assertion, or why it did not run as it should. */
-function runTest(dir, { test, name }) {
+function runTest(dir, { test, name, env }) {
   const report = join(dir, 'report.json')
   rmSync(report, { force: true })
   const exact = `^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`
@@ -82,6 +98,7 @@ function runTest(dir, { test, name }) {
   const args = [vitest, 'run', test, '-t', exact, '--reporter=json', `--outputFile=${report}`]
   const { stderr } = spawnSync(process.execPath, args, {
     cwd: dir,
+    env: { ...process.env, ...env },
     encoding: 'utf8',
     timeout: TEST_MS,
   })
@@ -89,7 +106,7 @@ function runTest(dir, { test, name }) {
   const suites = JSON.parse(readFileSync(report, 'utf8')).testResults
   const one = suites
     .flatMap(({ assertionResults }) => assertionResults)
-    .find(({ title }) => title === name)
+    .find(({ fullName }) => fullName === name)
   if (one === undefined) return suites[0]?.message?.slice(0, 300) || 'there is no test of this name'
   if (one.status === 'passed') return 'passed'
   const message = one.failureMessages?.[0] ?? ''
@@ -97,8 +114,10 @@ function runTest(dir, { test, name }) {
   return asserted ? 'failed' : `${one.status}: ${message.slice(0, 200)}`
 }
 
-function print(patch, verdict) {
-  const line = `${verdict === 'ok' ? 'ok  ' : 'BAD '} ${patch.promise}  ${patch.file.padEnd(48)} ${verdict === 'ok' ? '' : verdict}`
+function print({ catcher, file }, verdict, began) {
+  const time = checkOnly ? '' : `${Math.round((performance.now() - began) / 1000)} s`
+  const [sign, why] = verdict === 'ok' ? ['ok ', ''] : ['BAD', verdict]
+  const line = `${sign}  ${catcher.padEnd(16)} ${file.padEnd(54)} ${time.padStart(5)} ${why}`
   process.stdout.write(`${line.trimEnd()}\n`)
 }
 
@@ -114,7 +133,8 @@ try {
   const sound = new Map()
   for (const patch of patches) {
     let verdict = 'ok'
-    const key = `${patch.test}\n${patch.name}`
+    const began = performance.now()
+    const key = JSON.stringify([patch.test, patch.name, patch.env])
     if (!checkOnly && !sound.has(key)) sound.set(key, runTest(dir, patch))
     const before = checkOnly ? 'passed' : sound.get(key)
     const refused = apply(dir, patch)
@@ -127,14 +147,14 @@ try {
     if (refused === undefined && apply(dir, patch, true) !== undefined)
       throw new Error(`${patch.file} cannot be taken back.`)
     if (verdict !== 'ok') bad += 1
-    print(patch, verdict)
+    print(patch, verdict, began)
   }
 } finally {
   rmSync(dir, { recursive: true, force: true })
 }
-const promises = new Set(patches.map(({ promise }) => promise))
+const catchers = new Set(patches.map(({ catcher }) => catcher))
 const found = `${patches.length - bad} ${checkOnly ? 'apply' : 'noticed'}, ${bad} not`
 process.stdout.write(
-  `${patches.length} planted faults for promises ${[...promises].join(', ')}: ${found}\n`,
+  `${patches.length} planted faults for ${[...catchers].join(', ')}: ${found}\n`,
 )
 process.exitCode = bad === 0 && patches.length > 0 ? 0 : 1

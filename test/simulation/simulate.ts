@@ -64,6 +64,7 @@ class Game {
       entities: plan.entities,
       saved: [],
       never: new Map(),
+      once: new Map(),
       outcomes: this.outcomes,
       liars: faults.includes('wrong') || faults.includes('missing'),
     }
@@ -229,8 +230,13 @@ class Game {
   }
 
   #checkTips(): void {
+    const { appendedTips } = this.truth
     for (const [tip, why] of this.#ground.never)
-      expectTrue(!this.truth.appendedTips.has(tip), `refused, and there all the same: ${why}`)
+      expectTrue(!appendedTips.has(tip), `refused, and there all the same: ${why}`)
+    for (const [tip, why] of this.#ground.once) {
+      const commits = appendedTips.get(tip) ?? []
+      expectTrue(commits.length <= 1, `${why} was appended again: ${commits.join(', ')}`)
+    }
   }
 
   /** When nothing but the newest is kept, nothing else is left. */

@@ -137,12 +137,13 @@ async function append(turn: Turn, items: readonly Item[]): Promise<void> {
   await refusedFor(turn, items, () => appendOnce(turn, items))
 }
 
-/** What is refused must not be there, now or later. */
+/** What is refused must not be there, now or later, and nothing twice. */
 async function refusedFor(
   { ground, what }: Turn,
   items: readonly Item[],
   work: () => Promise<unknown>,
 ): Promise<void> {
+  for (const tip of ownTips(items)) ground.once.set(tip, what)
   try {
     await work()
   } catch (error) {

@@ -7,12 +7,17 @@ import type { BackendName } from './ground.ts'
 import { histogram } from './report.ts'
 import { soak, type Outcome } from './run.ts'
 
-/** SOAK_SEED repeats the moments of a run, as far as the clock allows. */
-export async function expectNothingLost(backend: BackendName, ms: number): Promise<Outcome> {
+const SECONDS_A_DEATH = 4
+
+/** SOAK_SEED repeats the moments of a run, as far as the clock allows; SOAK_MS is another length. */
+export async function expectNothingLost(backend: BackendName, usualMs: number): Promise<Outcome> {
+  const ms = Number(process.env['SOAK_MS'] ?? usualMs)
   const seed = Number(process.env['SOAK_SEED'] ?? randomInt(2 ** 31))
   const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
   const outcome = await soak({ dist: await builtDist(), worker }, { backend, ms, seed })
   process.stderr.write(`seed ${seed}, ${outcome.rounds} rounds\n${histogram(outcome.deaths)}\n`)
   expect(outcome.problems.join('\n'), `seed ${seed}`).toBe('')
+  expect(outcome.deaths.length).toBeGreaterThan(ms / 1000 / SECONDS_A_DEATH)
+  expect(outcome.acked).toBeGreaterThan(ms / 1000)
   return outcome
 }
