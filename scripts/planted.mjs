@@ -6,6 +6,8 @@
  *   node scripts/planted.mjs            all of it
  *   node scripts/planted.mjs NAME...    only the patches whose file names contain a NAME
  *   node scripts/planted.mjs --check    only whether the patches apply
+ *   node scripts/planted.mjs --tested   after a test run that was green: tests as it ran them need not
+ *                                       be shown to pass again
  *
  * A patch begins with some lines before the diff:
  *   # test: test/promises/promise-1.test.ts
@@ -13,7 +15,8 @@
  *   # catcher: the machine that the test belongs to; of promise-N-*.patch the promise, unless given
  *   # env: NAME=VALUE            any number of these, such as a seed
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   cpSync,
   existsSync,
@@ -44,9 +47,12 @@ const copied = [
 ]
 /** What tools keep beside the packages. */
 const OF_ONE_TREE = new Set(['.cache', '.vite', '.vite-temp', '.vitest'])
-const TEST_MS = 120_000
+const TEST_MS = 180_000
+/** So many copies at a time. A test waits more than it computes, and has its own processes. */
+const LANES = 2
 
 const checkOnly = process.argv.includes('--check')
+const tested = process.argv.includes('--tested')
 const wanted = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 
 function readPatch(file) {
@@ -58,7 +64,9 @@ function readPatch(file) {
   const catcher = header('catcher') ?? (promise === undefined ? undefined : `promise ${promise}`)
   if (test === undefined || name === undefined || catcher === undefined)
     throw new Error(`${file} does not name its test and what catches it.`)
-  const env = Object.fromEntries([...text.matchAll(/^# env: (\w+)=(.*)$/gm)].map(([, ...pair]) => pair))
+  const env = Object.fromEntries(
+    [...text.matchAll(/^# env: (\w+)=(.*)$/gm)].map(([, ...pair]) => pair),
+  )
   return { file, text, test, name, catcher, env }
 }
 
@@ -90,18 +98,21 @@ function apply(dir, patch, reverse = false) {
 }
 
 /** Runs one test by its name: `passed`, `failed` by an assertion, or why it did not run as it should. */
-function runTest(dir, { test, name, env }) {
+async function runTest(dir, { test, name, env }) {
   const report = join(dir, 'report.json')
   rmSync(report, { force: true })
   const exact = `^${name.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`)}$`
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
   const args = [vitest, 'run', test, '-t', exact, '--reporter=json', `--outputFile=${report}`]
-  const { stderr } = spawnSync(process.execPath, args, {
+  const child = spawn(process.execPath, args, {
     cwd: dir,
     env: { ...process.env, ...env },
-    encoding: 'utf8',
+    stdio: ['ignore', 'ignore', 'pipe'],
     timeout: TEST_MS,
   })
+  let stderr = ''
+  child.stderr.setEncoding('utf8').on('data', (text) => (stderr += text))
+  await once(child, 'close')
   if (!existsSync(report)) return `no report: ${stderr.slice(0, 300)}`
   const suites = JSON.parse(readFileSync(report, 'utf8')).testResults
   const one = suites
@@ -126,35 +137,44 @@ const patches = readdirSync(folder)
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort()
   .map(readPatch)
-const dir = copyProject()
-let bad = 0
-try {
-  execFileSync('git', ['--version'])
-  const sound = new Map()
-  for (const patch of patches) {
-    let verdict = 'ok'
-    const began = performance.now()
-    const key = JSON.stringify([patch.test, patch.name, patch.env])
-    if (!checkOnly && !sound.has(key)) sound.set(key, runTest(dir, patch))
-    const before = checkOnly ? 'passed' : sound.get(key)
-    const refused = apply(dir, patch)
-    if (refused !== undefined) verdict = `does not apply: ${refused}`
-    else if (before !== 'passed') verdict = `without the patch: ${before}`
-    else if (!checkOnly) {
-      const after = runTest(dir, patch)
-      if (after !== 'failed') verdict = `with the patch: ${after}`
-    }
-    if (refused === undefined && apply(dir, patch, true) !== undefined)
-      throw new Error(`${patch.file} cannot be taken back.`)
-    if (verdict !== 'ok') bad += 1
-    print(patch, verdict, began)
-  }
-} finally {
-  rmSync(dir, { recursive: true, force: true })
+/** Whether the test passes without the patch, asked once for each way of running it. */
+const sound = new Map()
+function passesAlone(dir, patch) {
+  if (checkOnly || (tested && Object.keys(patch.env).length === 0)) return 'passed'
+  const key = JSON.stringify([patch.test, patch.name, patch.env])
+  if (!sound.has(key)) sound.set(key, runTest(dir, patch))
+  return sound.get(key)
 }
+
+async function judge(dir, patch) {
+  const before = await passesAlone(dir, patch)
+  const refused = apply(dir, patch)
+  if (refused !== undefined) return `does not apply: ${refused}`
+  const after = before === 'passed' && !checkOnly ? await runTest(dir, patch) : 'failed'
+  if (apply(dir, patch, true) !== undefined) throw new Error(`${patch.file} cannot be taken back.`)
+  if (before !== 'passed') return `without the patch: ${before}`
+  return after === 'failed' ? 'ok' : `with the patch: ${after}`
+}
+
+let bad = 0
+async function lane(waiting) {
+  const dir = copyProject()
+  try {
+    for (let patch = waiting.shift(); patch !== undefined; patch = waiting.shift()) {
+      const began = performance.now()
+      const verdict = await judge(dir, patch)
+      if (verdict !== 'ok') bad += 1
+      print(patch, verdict, began)
+    }
+  } finally {
+    rmSync(dir, { recursive: true, force: true })
+  }
+}
+
+execFileSync('git', ['--version'])
+const waiting = [...patches]
+await Promise.all(Array.from({ length: checkOnly ? 1 : LANES }, () => lane(waiting)))
 const catchers = new Set(patches.map(({ catcher }) => catcher))
 const found = `${patches.length - bad} ${checkOnly ? 'apply' : 'noticed'}, ${bad} not`
-process.stdout.write(
-  `${patches.length} planted faults for ${[...catchers].join(', ')}: ${found}\n`,
-)
+process.stdout.write(`${patches.length} planted faults for ${[...catchers].join(', ')}: ${found}\n`)
 process.exitCode = bad === 0 && patches.length > 0 ? 0 : 1

@@ -156,6 +156,7 @@ class MemoryBackend implements Backend {
     this.#enter(options)
     const { dataset, number, bytes, blocks, content = [], staging, sweeps } = request
     const log = this.#logs.get(dataset) ?? { commits: [], oldest: 0 }
+    if (number < log.oldest) return 'forgotten'
     if (number !== log.commits.length) {
       const stored = log.commits[number]
       return stored && bytesEqual(stored, bytes) ? 'committed' : 'conflict'

@@ -343,30 +343,30 @@ function storeChanged(dataset: string): CairnError {
   )
 }
 
-/** A commit whose outcome is unknown is asked for again, which finds out; never assumed. */
+/**
+ * A commit whose outcome is unknown is asked for again, which finds out; never assumed. Where its number was
+ * forgotten meanwhile nobody can tell any more: to make it anew might be to make it twice.
+ */
 export async function commitSurely(
   context: Context,
   request: CommitRequest,
-): Promise<CommitOutcome> {
+): Promise<Exclude<CommitOutcome, 'forgotten'>> {
   for (let attempt = 1; ; attempt++) {
-    try {
-      return await context.backend.commit(request)
-    } catch (error) {
+    const outcome = await context.backend.commit(request).catch((error: unknown) => {
       const unknown = isCairnError(error, 'commit_unknown')
       // An earlier try may have taken effect, so no other error of a later one says that none did.
       if (!unknown && attempt > 1) throw outcomeUnknown(request, error)
       if (!unknown || attempt > UNKNOWN_RETRIES) throw error
-      context.log.info('commit.unknown', {
-        dataset: request.dataset,
-        number: request.number,
-        attempt,
-      })
-      await context.timers.delay(UNKNOWN_DELAY_MS * attempt)
-    }
+    })
+    if (outcome === 'forgotten' && attempt > 1) throw outcomeUnknown(request)
+    if (outcome !== undefined) return outcome === 'forgotten' ? 'conflict' : outcome
+    const { dataset, number } = request
+    context.log.info('commit.unknown', { dataset, number, attempt })
+    await context.timers.delay(UNKNOWN_DELAY_MS * attempt)
   }
 }
 
-function outcomeUnknown({ dataset, number }: CommitRequest, cause: unknown): CairnError {
+function outcomeUnknown({ dataset, number }: CommitRequest, cause?: unknown): CairnError {
   return new CairnError(
     'commit_unknown',
     `Whether commit ${number} of "${dataset}" took effect is not known.`,

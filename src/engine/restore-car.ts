@@ -16,7 +16,7 @@ import { CairnError } from '../errors.ts'
 import { decodeChainBlock } from '../model/chain-block.ts'
 import { parseCid, printCid, type CidBytes } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
-import { seenIn, type Visitor } from '../reach/met.ts'
+import { seenIn, type Met, type Visitor } from '../reach/met.ts'
 import { localSource, storeSource, type WalkSource } from '../reach/source.ts'
 import { Walk } from '../reach/walk.ts'
 import type { Lease } from '../store/backend.ts'
@@ -209,9 +209,13 @@ class Restore {
     const counts = noCounts()
     const chain: LoadedBlock[] = []
     let done = 0
+    // The base is kept, and holds its own. What else the store has may be held by nobody.
+    const isHeld = ({ kind, cid, bytes }: Met): boolean =>
+      this.#ofStore.has(bytes) && (kind === 'content' || delta?.hasNode(cid) === true)
     const visitor: Visitor = {
       block: (met) => {
-        if (this.#ofStore.has(met.bytes)) return undefined
+        if (isHeld(met)) return undefined
+        if (this.#ofStore.has(met.bytes)) return stager?.block(met)
         counts[met.kind] += 1
         done += 1
         if (done % 4096 === 0) this.#options.onProgress?.({ step: this.#step, done })
@@ -221,7 +225,7 @@ class Restore {
       leave: (met) => {
         const { kind, cid, bytes } = met
         if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
-        return this.#ofStore.has(bytes) ? undefined : stager?.leave(met)
+        return isHeld(met) ? undefined : stager?.leave(met)
       },
       problem: (error) => {
         throw this.#placed(error)

@@ -69,8 +69,12 @@ export interface CommitRequest {
   readonly sweeps?: number
 }
 
-/** `swept`: nothing was written; look again whether what the commit relies on is there. */
-export type CommitOutcome = 'committed' | 'conflict' | 'swept'
+/**
+ * `swept`: nothing was written; look again whether what the commit relies on is there.
+ * `forgotten`: nothing was written; the number was given to a commit that the store no longer keeps. It cannot
+ * tell whose that was: who has made this request before does not know whether it took effect.
+ */
+export type CommitOutcome = 'committed' | 'conflict' | 'swept' | 'forgotten'
 
 /**
  * Blocks written ahead of the commit that will name them: a build's nodes, a large content. Until it
@@ -201,8 +205,9 @@ export interface Backend {
    * Writes the blocks and the commit if `number` is still the next one: durably, all or nothing.
    * `conflict`: another commit has that number (or it is not the next), and nothing of this one will
    * ever be current. `commit_unknown` is thrown when the call may or may not have taken effect; the
-   * same request may then be made again, and finds out: if the store holds these very bytes under
-   * this number, the answer is `committed`. Any other error means: not committed.
+   * same request may then be made again, and finds out as long as the number is kept: if the store
+   * holds these very bytes under it, the answer is `committed`; `forgotten` leaves the doubt for good.
+   * Any other error means: not committed.
    * A link of `content` or `blocks` that the store cannot resolve while it must hold it deep is
    * `content_missing`.
    */

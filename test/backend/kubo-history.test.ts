@@ -119,8 +119,10 @@ test('pruned directories are gone for readers, and their numbers are not given a
   expect(await backend.getCommit('main', 3)).toBeUndefined()
   expect((await backend.newest('main', 3))?.number).toBe(514)
   for (const number of [0, 5, 255]) {
-    expect(await backend.commit(request(number, undefined))).toBe('conflict')
+    expect(await backend.commit(request(number, undefined))).toBe('forgotten')
+    expect(await backend.commit(made[number] as CommitRequest)).toBe('forgotten')
   }
+  expect(await backend.commit(request(520, undefined))).toBe('conflict')
   const left = await askNode(node.url, 'files/ls', { arg: '/cairn/datasets/main' })
   expect(left).not.toContain('"00000000"')
   expect(await backend.commit(request(515, made[514]?.bytes))).toBe('committed')
@@ -139,21 +141,28 @@ test('a commit built on another commit than the one that is there now is refused
   expect(await backend.commit(request(2, made[1]?.bytes))).toBe('committed')
 })
 
-test('a commit that sleeps while its directory is pruned is a conflict', async () => {
+test('a commit that sleeps while its directory is pruned is not made', async () => {
   const writer = await open(node.url)
   const made = await commitChain(writer, 5)
   let wake = (): void => {}
   const woken = new Promise<void>((resolve) => {
     wake = resolve
   })
+  let sleep = (): void => {}
+  const asleep = new Promise<void>((resolve) => {
+    sleep = resolve
+  })
   const [sleeper] = await openThrough(node.url, async (call) => {
-    if (call.startsWith('files/cp')) await woken
+    if (!call.startsWith('files/cp')) return 'pass' as const
+    sleep()
+    await woken
     return 'pass' as const
   })
   const late = sleeper.commit(request(5, made[4]?.bytes))
+  await asleep
   await prune(0)
   wake()
-  expect(await late).toBe('conflict')
+  expect(await late).toBe('forgotten')
 })
 
 test('a commit that was put where a pruned one had been is not acknowledged', async () => {

@@ -41,8 +41,9 @@ function freeingTests(start: Start): void {
     expect(await readAll(backend, [...kept, ...committed])).toEqual(
       printed([...kept, ...committed]),
     )
-    expect(freed.blocks).toBe(garbage.length)
-    if (frees === 'blocks') {
+    if (frees === 'holds') expect(freed.blocks).toBeGreaterThan(0)
+    else {
+      expect(freed.blocks).toBe(garbage.length)
       expect(freed.bytes).toBe(garbage.reduce((sum, { bytes }) => sum + bytes.length, 0))
     }
     if (second) expect(await has(await second(), garbage)).toEqual(all(garbage, false))

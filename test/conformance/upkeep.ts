@@ -44,7 +44,24 @@ export function forgettingTests(start: Start): void {
     const { backend } = await start()
     await commitMany(backend, 6)
     await backend.forget('main', 4)
-    expect(await backend.commit(request(1))).toBe('conflict')
+    const oldest = (await backend.oldest('main')) ?? 0
+    expect(await backend.commit(request(1))).toBe(oldest > 1 ? 'forgotten' : 'conflict')
+    expect((await backend.newest('main', -1))?.number).toBe(5)
+  })
+
+  test('of a commit whose number was forgotten no store says that it was not made', async () => {
+    const { backend, second } = await start()
+    const made = Array.from({ length: 6 }, (_, number) => request(number))
+    for (const one of made) expect(await backend.commit(one)).toBe('committed')
+    await backend.forget('main', 4)
+    for (const opened of second ? [backend, await second()] : [backend]) {
+      const oldest = (await opened.oldest('main')) ?? 0
+      const outcomes = await Promise.all(made.map((one) => opened.commit(one)))
+      expect(outcomes).toEqual(
+        made.map(({ number }) => (number < oldest ? 'forgotten' : 'committed')),
+      )
+    }
+    expect(await backend.commit(request(8))).toBe('conflict')
     expect((await backend.newest('main', -1))?.number).toBe(5)
   })
 

@@ -195,6 +195,13 @@ class Run {
     return []
   }
 
+  /** Whether something may stay reserved: the store did not come back in time, or could not be told. */
+  get #mayBeBusy(): boolean {
+    const { at, fault } = this.#plan
+    const passes = fault === 'before' || fault === 'after' || fault === 'unsure'
+    return !passes || this.#steps.trace[at]?.reserves !== false
+  }
+
   /** By the same process where it lives. What stands in the way of it is void in two hours. */
   async #again(given: Parameters<Operation['run']>[0]): Promise<string[]> {
     const problems: string[] = []
@@ -202,6 +209,7 @@ class Run {
       await this.#operation.run(given)
     } catch (error) {
       if (!isCairnError(error, 'busy')) throw error
+      if (!this.#mayBeBusy) problems.push(`made again, it was refused: ${error.message}`)
       await this.#bury()
       await this.#operation.run(given)
     }

@@ -149,6 +149,7 @@ function stepOf(name: string, kind: Kind, options: ReadOptions | undefined): Ste
   return {
     name: relies ? `${name} (relies)` : name,
     effect: relies || kind === 'effect',
+    reserves: HANDLES[name] !== undefined || /\.(?:end|release)$/.test(name),
     unclear: name === 'commit' ? 'commit_unknown' : 'backend_unavailable',
   }
 }

@@ -4,10 +4,14 @@ import type { Grounds } from './ground.ts'
 import { problemsOf, summary } from './report.ts'
 import { runTable, type Choice, type Table } from './table.ts'
 
-/** FAULTS_SEED repeats a sample. */
+/** FAULTS_SEED repeats a sample, or what a rotation chose. */
 export const SEED: number = Number(
   process.env['FAULTS_SEED'] ?? Math.floor(Math.random() * 2 ** 31),
 )
+
+/** Of each step one fault, by the seed; all of them if FAULTS_ALL is set. */
+export const ROTATED: Pick<Choice, 'rotate'> =
+  process.env['FAULTS_ALL'] === undefined ? { rotate: SEED } : {}
 
 /** Gone when the test has finished. */
 export function ofThisTest(grounds: Grounds): Grounds {
@@ -20,7 +24,8 @@ export async function expectHarmless(grounds: Grounds, choice: Choice): Promise<
   const table = await runTable(grounds, choice)
   const chosenBy = choice.sample?.seed ?? choice.rotate
   const seed = chosenBy === undefined ? '' : `, seed ${chosenBy}`
-  process.stderr.write(`${grounds.name}${seed}: ${summary(table.cases)}\n`)
+  const of = choice.operation === undefined ? '' : `, ${choice.operation}`
+  process.stderr.write(`${grounds.name}${of}${seed}: ${summary(table.cases)}\n`)
   expect(problemsOf(grounds.name, table.cases)).toEqual([])
   return table
 }

@@ -55,26 +55,27 @@ function lmdbGround(folder: string, material: Material, level: LmdbLevel): Groun
   const clock: Clock = { now: START }
   let dir = join(folder, 'store')
   let died = false
-  const open = (): ReturnType<typeof openLmdb> => openLmdb({ dir, now: () => clock.now })
+  const openAt = (): ReturnType<typeof openLmdb> => openLmdb({ dir, now: () => clock.now })
+  const open = async (): ReturnType<typeof openLmdb> => {
+    const left = join(folder, 'left')
+    if (died && dir !== left) {
+      await copyStore(dir, left)
+      dir = left
+    }
+    return openAt()
+  }
   return {
     clock,
     material,
     counts: true,
     openStepped: async (steps) => {
-      const backend = await open()
+      const backend = await openAt()
       void steps.died.then(() => (died = true))
       if (level === 'contract') return steppedBackend(backend, steps)
       stepsOf.set(dir, steps)
       return { backend, handles: [] }
     },
-    open: async () => {
-      const left = join(folder, 'left')
-      if (died && dir !== left) {
-        await copyStore(dir, left)
-        dir = left
-      }
-      return open()
-    },
+    open,
     bury: async () => {
       if (level === 'contract') clock.now += AHEAD_MS
       else await passTime(await open(), clock)

@@ -2,15 +2,42 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { expect, test } from 'vitest'
-import { expectHarmless, ofThisTest, SEED } from './expect.ts'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expectHarmless, ofThisTest, ROTATED, SEED } from './expect.ts'
+import type { Grounds } from './ground.ts'
 import { lmdbGrounds } from './lmdb-ground.ts'
+import { OPERATIONS } from './operations.ts'
+import type { Choice } from './table.ts'
 
-test('whatever transaction fails, and how, the store is as it was or as it should be', async () => {
-  const grounds = ofThisTest(await lmdbGrounds('transactions'))
-  const { cases } = await expectHarmless(grounds, { rotate: SEED })
-  expect(cases.length).toBeGreaterThan(60)
-}, 180_000)
+let transactions: Grounds
+
+beforeAll(async () => {
+  transactions = await lmdbGrounds('transactions')
+})
+
+afterAll(async () => {
+  await transactions.dispose()
+})
+
+test.each(OPERATIONS.map(({ name }) => name))(
+  '%s: whatever transaction fails, the store is as it was or as it should be',
+  async (operation) => {
+    const { cases } = await expectHarmless(transactions, { operation, ...ROTATED })
+    expect(cases.length).toBeGreaterThan(0)
+  },
+  180_000,
+)
+
+/** Whatever the seed. */
+const FOUND: readonly Choice[] = [
+  { operation: 'prune', step: 'endSweep in sweep', faults: ['before'] },
+  { operation: 'export', step: 0, faults: ['after'] },
+]
+
+test.each(FOUND)('what was found once: $operation', async (choice) => {
+  const { cases } = await expectHarmless(transactions, choice)
+  expect(cases.length).toBeGreaterThan(0)
+})
 
 test('whatever step of the contract fails, and how, the same holds', async () => {
   const sample = { count: 10, seed: SEED }

@@ -48,7 +48,8 @@ const numbers = (count: number): number[] => Array.from({ length: count }, (_, i
 export const OPERATIONS: readonly Operation[] = [
   {
     name: 'init',
-    endsWithCommit: true,
+    // What it made it opens.
+    endsWithCommit: false,
     run: ({ cairn }) => cairn.init('fresh', { content: 'external' }),
   },
   {

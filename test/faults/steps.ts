@@ -23,6 +23,8 @@ export interface StepKind {
   readonly name: string
   /** Whether the store may be another one after it. */
   readonly effect: boolean
+  /** False where its failure alone is no reason for anything to stay reserved. */
+  readonly reserves?: boolean
   /** The code by which the step says that it may have been made. */
   readonly unclear: ErrorCode
 }

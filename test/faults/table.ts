@@ -9,7 +9,8 @@ import { faultsOf, type Fault, type Plan, type StepKind } from './steps.ts'
 export interface Choice {
   /** Only this operation. */
   readonly operation?: string | undefined
-  readonly step?: number | undefined
+  /** Only this step, by its number, or those of this name. */
+  readonly step?: number | string | undefined
   readonly faults?: readonly Fault[] | undefined
   /** Only steps that have an effect. */
   readonly effects?: boolean
@@ -31,21 +32,29 @@ interface Planned {
   readonly expected: Pick<Undisturbed, 'seen'>
 }
 
+/** What a store should be like is the same on every backend. */
+let memory: Promise<Grounds> | undefined
+
 export async function runTable(grounds: Grounds, choice: Choice): Promise<Table> {
-  const reference = await memoryGrounds()
+  const reference = await (memory ??= memoryGrounds())
   const names = new Set<string>()
   const planned: Planned[] = []
-  const random = new Random(choice.sample?.seed ?? choice.rotate ?? 0)
+  const random = new Random(choice.sample?.seed ?? 0)
   for (const operation of operationsOf(choice, random)) {
-    // What a store should be like is the same on every backend.
     const { seen } = await undisturbed(reference, operation, { watched: true })
     const { steps } = await undisturbed(grounds, operation, { watched: false })
     for (const { name } of steps) names.add(name)
-    const plans = plansOf(steps, choice, random)
+    const plans = plansOf(steps, choice, randomFor(operation, choice) ?? random)
     for (const plan of choice.sample === undefined ? plans : oneOf(plans, random))
       planned.push({ operation, plan, expected: { seen } })
   }
   return { cases: await runAll(grounds, planned), steps: names }
+}
+
+/** Of a rotation, so that each operation has its own and alone the same as among others. */
+function randomFor({ name }: Operation, { rotate }: Choice): Random | undefined {
+  if (rotate === undefined) return undefined
+  return new Random(Buffer.from(name).reduce((seed, byte) => (seed * 31 + byte) | 0, rotate))
 }
 
 function operationsOf({ operation, sample }: Choice, random: Random): readonly Operation[] {
@@ -72,7 +81,7 @@ function plansOf(
   random: Random,
 ): Plan[] {
   return steps.flatMap((kind, at) => {
-    if (step !== undefined && step !== at) return []
+    if (step !== undefined && step !== at && step !== kind.name) return []
     if (effects === true && !kind.effect) return []
     const wanted = faultsOf(kind).filter((one) => faults === undefined || faults.includes(one))
     const plans = wanted.map((fault) => ({ at, fault }))

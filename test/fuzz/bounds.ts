@@ -1,5 +1,6 @@
 /** One input, within its bounds: what it may throw, how long it may take, how much memory. */
-import { getHeapStatistics } from 'node:v8'
+import { GCProfiler, getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { Violation, type Target } from './target.ts'
 
 export interface Finding {
@@ -14,15 +15,20 @@ const MOST_MS = 250
 const MOST_BYTES = 64 << 20
 const TRIES = 3
 
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
+
 /** Undefined: all is well. The machine may be busy, so what took too long is tried again. */
 export async function tryInput(target: Target, input: Uint8Array): Promise<Finding | undefined> {
   const first = await measured(target, input)
-  if (first.broken === undefined && within(target, first)) return undefined
   if (first.broken !== undefined)
     return { target: target.name, kind: 'promise', message: first.broken, input }
-  let best = first
+  // Below 0 a collection gave back what was let go of meanwhile, and hid it.
+  let best = first.bytes < 0 ? await profiled(target, input) : first
   for (let i = 1; i < TRIES && !within(target, best); i++) {
-    const next = await measured(target, input)
+    // Else what the last try let go of is given back in this one.
+    collectGarbage()
+    const next = await profiled(target, input)
     best = { ms: Math.min(best.ms, next.ms), bytes: Math.min(best.bytes, next.bytes) }
   }
   if (within(target, best)) return undefined
@@ -54,8 +60,20 @@ async function measured(target: Target, input: Uint8Array): Promise<Measured> {
     broken = tell(error)
   }
   const ms = performance.now() - begun
-  const bytes = Math.max(0, taken() - before)
+  const bytes = taken() - before
   return broken === undefined ? { ms, bytes } : { broken, ms, bytes }
+}
+
+/** The same, with the most that was taken when a collection began: it costs more than most inputs. */
+async function profiled(target: Target, input: Uint8Array): Promise<Measured> {
+  const profiler = new GCProfiler()
+  const before = taken()
+  profiler.start()
+  const { ms, bytes } = await measured(target, input)
+  const peaks = profiler.stop().statistics.map(({ beforeGC: { heapStatistics } }) => {
+    return heapStatistics.usedHeapSize + heapStatistics.externalMemory - before
+  })
+  return { ms, bytes: Math.max(bytes, ...peaks) }
 }
 
 function taken(): number {

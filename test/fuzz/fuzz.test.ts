@@ -1,4 +1,7 @@
-/** All inputs that are kept, and twenty seconds of new ones. */
+/**
+ * All inputs that are kept, and twenty seconds of new ones; FUZZ_SEED repeats those, FUZZ_TARGET and
+ * FUZZ_SECONDS bound them.
+ */
 import { spawnSync } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { readdirSync } from 'node:fs'
@@ -11,7 +14,7 @@ import { FOUND, KEPT, foundOf, startOf } from './corpus.ts'
 import { demand, type Target } from './target.ts'
 import { TARGETS } from './targets.ts'
 
-const SECONDS = 20
+const SECONDS = Number(process.env['FUZZ_SECONDS'] ?? 20)
 
 test.each(TARGETS)('$name: every input that is kept does what it should', async (target) => {
   const findings: Finding[] = []
@@ -49,6 +52,9 @@ test('what breaks a promise, or takes too long or too much, is a finding', async
     },
     memory: () => void kept.push(new Uint8Array(80 << 20)),
   }
+  // Let go of at once, it was taken all the same.
+  const brief = target(() => demand(new Uint8Array(80 << 20).length > 0, 'never'))
+  expect(await tryInput(brief, Uint8Array.of(1))).toMatchObject({ kind: 'memory' })
   for (const [kind, run] of Object.entries(bad))
     expect(await tryInput(target(run), Uint8Array.of(1))).toMatchObject({ kind })
   expect(
@@ -62,7 +68,7 @@ test('what breaks a promise, or takes too long or too much, is a finding', async
 test(`${SECONDS} seconds of new inputs find nothing`, async () => {
   const found = await mkdtemp(join(tmpdir(), 'cairn-fuzz-found-'))
   onTestFinished(() => rm(found, { recursive: true, force: true }))
-  const seed = String(randomInt(2 ** 31))
+  const { FUZZ_SEED: seed = String(randomInt(2 ** 31)), FUZZ_TARGET: only } = process.env
   const args = [
     'scripts/fuzz.mjs',
     '--seconds',
@@ -72,6 +78,7 @@ test(`${SECONDS} seconds of new inputs find nothing`, async () => {
     '--fresh',
     '--found',
     found,
+    ...(only === undefined ? [] : ['--target', only]),
   ]
   const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' })
   process.stdout.write(`${stdout.split('\n').slice(0, 1).join('')}\n`)

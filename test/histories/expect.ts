@@ -9,7 +9,8 @@ import { runHistory, type Outcome } from './run.ts'
 
 const CLIENTS = 4
 
-const SECONDS_A_KILL = 4
+/** At least one in so many seconds, or it was no test. */
+const SECONDS_A_FAULT = 4
 
 /** HISTORIES_SEED repeats what clients do, as far as the clock allows; HISTORIES_MS is another length. */
 export async function expectExplained(backend: BackendName, usualMs: number): Promise<Outcome> {
@@ -20,6 +21,8 @@ export async function expectExplained(backend: BackendName, usualMs: number): Pr
   const outcome = await runHistory(tools, { backend, ms, clients: CLIENTS, seed })
   process.stderr.write(`seed ${seed}: ${outcome.kills} kills; ${outcome.summary}\n`)
   expect(outcome.problems.join('\n'), `seed ${seed}`).toBe('')
-  expect(outcome.kills).toBeGreaterThan(ms / 1000 / SECONDS_A_KILL)
+  const least = ms / 1000 / SECONDS_A_FAULT
+  expect(outcome.kills).toBeGreaterThan(least)
+  if (backend === 'kubo') expect(outcome.faults.muted).toBeGreaterThan(least)
   return outcome
 }

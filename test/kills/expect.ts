@@ -6,7 +6,7 @@ import { builtDist } from '../helpers/built.ts'
 import { runKills, type Outcome, type Plan } from './plan.ts'
 import { enoughInside, histogram, problemsOf, summary } from './report.ts'
 
-/** KILLS_SEED repeats a run, as far as the clock allows. */
+/** KILLS_SEED repeats a run, as far as the clock allows; KILLS_ONLY names the one operation that is killed. */
 export async function expectKillsHarmless(
   backend: Plan['backend'],
   count: number,
@@ -15,7 +15,7 @@ export async function expectKillsHarmless(
   const worker = fileURLToPath(new URL('worker.mjs', import.meta.url))
   const outcome = await runKills(
     { dist: await builtDist(), worker },
-    { backend, kills: count, seed },
+    { backend, kills: count, seed, only: process.env['KILLS_ONLY'] },
   )
   const { kills } = outcome
   process.stderr.write(`seed ${seed}\n${histogram(kills)}\n`)

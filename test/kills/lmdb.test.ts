@@ -3,13 +3,13 @@ import { beforeAll, expect, test } from 'vitest'
 import { builtDist } from '../helpers/built.ts'
 import { expectKillsHarmless } from './expect.ts'
 
-const KILLS = 14
+const KILLS = Number(process.env['KILLS'] ?? 14)
 
 beforeAll(async () => {
   await builtDist()
 }, 120_000)
 
-test('14 kills lose nothing and leave no half file', async () => {
+test(`${KILLS} kills lose nothing and leave no half file`, async () => {
   const { kills } = await expectKillsHarmless('lmdb', KILLS)
   expect(kills.length).toBe(KILLS)
 }, 120_000)

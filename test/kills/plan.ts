@@ -13,6 +13,8 @@ export interface Plan {
   readonly backend: 'lmdb' | 'kubo'
   readonly kills: number
   readonly seed: number
+  /** Kill only this one. */
+  readonly only?: string | undefined
   readonly onKill?: (killed: Killed, number: number) => void
 }
 
@@ -52,7 +54,11 @@ export async function runKills(built: Built, plan: Plan): Promise<Outcome> {
   const kills: Killed[] = []
   let lostNodes = 0
   try {
-    const each = operations.map((_, i) => Math.ceil((plan.kills - i) / operations.length))
+    const wanted = operations.filter(({ name }) => plan.only === undefined || plan.only === name)
+    const each = operations.map((one) => {
+      const i = wanted.indexOf(one)
+      return i < 0 ? 0 : Math.ceil((plan.kills - i) / wanted.length)
+    })
     lostNodes += await inSeries(built, plan, operations[0], each[0] ?? 0, random, kills)
     lostNodes += await inSeries(built, plan, operations[1], each[1] ?? 0, random, kills)
     lostNodes += await inSeries(built, plan, operations[2], each[2] ?? 0, random, kills)
@@ -75,6 +81,7 @@ async function inSeries<T>(
   random: Random,
   kills: Killed[],
 ): Promise<number> {
+  if (count === 0) return 0
   const { backend, onKill } = plan
   const fill = (store: Parameters<Operation<T>['fill']>[0]): Promise<T> => operation.fill(store)
   const grounds = backend === 'lmdb' ? await lmdbGrounds(fill) : kuboGrounds(fill)

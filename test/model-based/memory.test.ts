@@ -8,6 +8,6 @@ import { playRandomly } from './script.ts'
 
 test('whatever two writers do, everything that can be read is as plain maps have it', async () => {
   const open = async () => ({ backend: openMemory(), end: () => Promise.resolve() })
-  const played = await playRandomly(open, { runs: 60, ms: 10_000, most: 30 })
+  const played = await playRandomly(open, { runs: 200, ms: 10_000, most: 30 })
   expect(played).toBeGreaterThan(0)
 }, 3_600_000)

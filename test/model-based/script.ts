@@ -102,12 +102,18 @@ export async function replay(
 /** Paste it into a test: it imports what it names from `commands.ts` and `script.ts`. */
 function asCode(kind: string, script: readonly string[], error: unknown): string {
   const why = error instanceof Error ? error.message : String(error)
-  const coded = isCairnError(error) ? `${error.code}: ` : ''
+  const what = isCairnError(error) ? error.code : error instanceof Error ? error.name : 'thrown'
   const rows = script.map((text) => `  ${text},`)
   const open = kind === 'memory' ? 'openMemory()' : 'backend'
-  return [`${coded}${why}`, '', `// on ${kind}`, `await replay(${open}, [`, ...rows, '])', ''].join(
-    '\n',
-  )
+  return [
+    `${what}: ${why}`,
+    '',
+    `// on ${kind}`,
+    `await replay(${open}, [`,
+    ...rows,
+    '])',
+    '',
+  ].join('\n')
 }
 
 export interface Bounds {

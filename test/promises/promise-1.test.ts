@@ -213,6 +213,43 @@ test('a commit of unknown outcome that another writer overtook is neither lost n
   expect((await collect(other.dataset.history('x'))).map(({ entry }) => entry.ver)).toEqual([2, 1])
 })
 
+test('a commit of unknown outcome that a prune forgot is neither doubled nor called refused', async () => {
+  const memory = openMemory()
+  const { backend, script } = unsureBackend(memory)
+  const { dataset, clock } = await openTest({ backend })
+  const other = await openTest({ backend: memory, clock })
+  script.push('committed, then unknown')
+  const appending = expectRefused(dataset.append({ pi: 'x', tip: A }), 'commit_unknown')
+  await new Promise((resolve) => setTimeout(resolve, 30))
+  await other.dataset.build()
+  await other.dataset.prune({ policy: { last: 1 } })
+  await other.dataset.append({ pi: 'y', tip: A })
+  await other.dataset.build()
+  await other.dataset.prune({ policy: { last: 1 } })
+  expect(await memory.oldest('main')).toBeGreaterThan(1)
+  await appending
+  expect((await collect(other.dataset.entries())).map(({ pi, ver }) => `${pi}@${ver}`)).toEqual([
+    'x@1',
+    'y@1',
+  ])
+  // One that was never sent before is made anew, however far behind its writer is.
+  const late = await dataset.append({ pi: 'z', tip: A })
+  expect(late).toMatchObject({ ver: 1, status: 'appended' })
+})
+
+test('a writer whose next number was forgotten long ago appends behind the newest', async () => {
+  const memory = openMemory()
+  const { dataset, clock } = await openTest({ backend: memory })
+  const other = await openTest({ backend: memory, clock })
+  for (const pi of ['a', 'b', 'c']) {
+    await other.dataset.append({ pi, tip: A })
+    await other.dataset.build()
+  }
+  await other.dataset.prune({ policy: { last: 1 } })
+  expect(await memory.oldest('main')).toBeGreaterThan(1)
+  expect(await dataset.append({ pi: 'x', tip: A })).toMatchObject({ ver: 1, position: 3 })
+})
+
 test('while the outcome is unknown nobody is told that the append was not taken', async () => {
   const memory = openMemory()
   const { backend, script } = unsureBackend(memory)

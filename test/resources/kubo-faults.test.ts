@@ -11,6 +11,7 @@ import { randomInt } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import { Cairn } from '../../src/engine/cairn.ts'
@@ -68,6 +69,7 @@ afterAll(async () => {
 
 /** The dataset as it was at first: its files once more, its blocks made again where a prune let go. */
 async function begin(): Promise<Template> {
+  await idle()
   await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
   if (template === undefined) {
     const backend = await openKubo({ url: node.url })
@@ -89,16 +91,31 @@ async function begin(): Promise<Template> {
   return template
 }
 
+/**
+ * A change of MFS that its caller has given up goes on, and Kubo brings a directory back, with all that was
+ * in it, that was removed while something was put below it.
+ */
+async function idle(): Promise<void> {
+  for (;;) {
+    const commands = JSON.parse(await askNode(node.url, 'diag/cmds')) as {
+      readonly Active: boolean
+      readonly Command: string
+    }[]
+    if (!commands.some(({ Active, Command }) => Active && Command !== 'diag/cmds')) return
+    await sleep(10)
+  }
+}
+
 /** Opened through the proxy, with nothing read yet. */
-async function open(): Promise<Given> {
-  const backend = await openKubo({ url: proxy.url, ...DEADLINES })
+async function open(deadlines: Partial<typeof DEADLINES> = DEADLINES): Promise<Given> {
+  const backend = await openKubo({ url: proxy.url, ...deadlines })
   return { backend, cairn: new Cairn(backend), ledgerDir }
 }
 
 async function commandsOf(operation: Operation): Promise<[string, number][]> {
   const fresh = await begin()
   proxy.seen.clear()
-  const given = await open()
+  const given = await open({})
   await operation.run(given, fresh)
   await given.backend.close()
   endOf(operation)

@@ -5,9 +5,12 @@
 import { CairnError } from '../../src/errors.ts'
 import { Random } from '../helpers/random.ts'
 
-/** `unavailable`, `late` and `lost` concern calls, `wrong` and `missing` the answers of reads. */
+/**
+ * `unavailable`, `late` and `lost` concern calls, `wrong` and `missing` the answers of reads. `rotten`: what was
+ * staged is acknowledged, and other bytes are kept, or none.
+ */
 export const FAULTS = ['unavailable', 'timeout', 'late', 'lost', 'wrong', 'missing'] as const
-export type Fault = (typeof FAULTS)[number]
+export type Fault = (typeof FAULTS)[number] | 'rotten'
 
 const BAD_RATE = 0.4
 
@@ -41,6 +44,12 @@ export class Faults {
   /** How long what comes late is under way, in milliseconds. */
   delay(): number {
     return this.#random.scaled(10, 20_000)
+  }
+
+  /** What is kept of bytes that are written: all, others, or nothing. */
+  kept(bytes: Uint8Array): Uint8Array | undefined {
+    if (!this.strikes('rotten')) return bytes
+    return this.#random.int(0, 1) === 0 ? undefined : this.damaged(bytes)
   }
 
   /** Other bytes than were stored: one flipped, or fewer. */

@@ -101,7 +101,7 @@ export class Window {
 }
 
 /** Whether a state shows an entity so, at some moment of a time; `undefined`: as absent. */
-export function shows(
+function shows(
   { entries, commit }: TrueState,
   pi: string,
   entry: Entry | undefined,
@@ -149,7 +149,7 @@ const OF_LIARS: readonly ErrorCode[] = [
   'pointer_damaged',
 ]
 /** Steps that name content which may be gone: of old versions, or of a delta's base. */
-const TAKES_OLD = / (?:put|bulk|restore) /
+const TAKES_OLD = / (?:put|revive|bulk|restore) /
 const OF_SLEEPERS: readonly ErrorCode[] = ['block_missing', 'content_missing', 'closed']
 
 /**

@@ -5,6 +5,7 @@
 import { Random } from '../helpers/random.ts'
 import { FAULTS, type Fault } from './faults.ts'
 import type { Kind, Step } from './steps.ts'
+import { anyTheme, type Theme } from './themes.ts'
 import type { Style } from './world.ts'
 
 /** `kill` ends a process, `sleep` stops one for long, `clock` moves its clock, `crash` restarts the store. */
@@ -38,10 +39,19 @@ export interface Plan {
   readonly chainLimit: number
   readonly faults: readonly Fault[]
   readonly rate: number
+  /** Calls of this name are often long under way, so that much comes between. */
+  readonly stall?: string | undefined
+  /** The first that is so long under way has fallen asleep, until all that it holds is void. */
+  readonly oversleeps?: boolean | undefined
+  /** All entities are there from the beginning, and a CAR from elsewhere. */
+  readonly filled?: boolean | undefined
   readonly parts: readonly Part[]
 }
 
-const WEIGHTS: Readonly<Record<Kind, number>> = {
+/** What comes between a look and what relies on it. */
+const STALLS = ['commit', 'commit', 'lease', 'flush', 'getBlocks', 'newest', 'sweep', 'forget']
+
+const WEIGHTS: Readonly<Record<Exclude<Kind, 'revive' | 'upkeep'>, number>> = {
   put: 16,
   retry: 3,
   get: 4,
@@ -72,6 +82,19 @@ function anyKind(random: Random, kinds: readonly [Kind, number][]): Kind {
   return 'put'
 }
 
+const scripted = (
+  random: Random,
+  scripts: number,
+  steps: number,
+  kinds: readonly [Kind, number][],
+): ScriptedStep[] =>
+  Array.from({ length: scripts }, (_, script) => script).flatMap((script) =>
+    Array.from({ length: steps }, () => ({
+      script,
+      step: { kind: anyKind(random, kinds), seed: random.int(0, 2 ** 31) },
+    })),
+  )
+
 const oneOf = <T>(random: Random, from: readonly T[], otherwise: T): T =>
   from[random.int(0, from.length - 1)] ?? otherwise
 
@@ -83,12 +106,7 @@ export function planOf(seed: number): Plan {
   const kinds = random.int(0, 2) === 0 ? [] : FAULTS.filter(() => random.int(0, 2) === 0)
   const steps = random.scaled(2, 9)
   const does = someKinds(random)
-  const parts: Part[] = scripts.flatMap((_, script) =>
-    Array.from({ length: steps }, () => ({
-      script,
-      step: { kind: anyKind(random, does), seed: random.int(0, 2 ** 31) },
-    })),
-  )
+  const parts: Part[] = scripted(random, scripts.length, steps, does)
   const blows = random.int(0, 1) === 0 ? 0 : random.int(1, 4)
   for (let i = 0; i < blows; i++) {
     const blow = oneOf(random, BLOWS, 'kill')
@@ -101,7 +119,7 @@ export function planOf(seed: number): Plan {
       ms: random.scaled(least, 5_000_000) * (random.int(0, 1) === 0 ? 1 : -1),
     })
   }
-  return {
+  const plan: Plan = {
     seed,
     frees: oneOf(random, ['blocks', 'blocks', 'holds'], 'blocks'),
     content: oneOf(random, ['linked', 'linked', 'linked', 'external'], 'linked'),
@@ -113,5 +131,24 @@ export function planOf(seed: number): Plan {
     faults: kinds,
     rate: 1 / random.scaled(20, 400),
     parts,
+  }
+  const theme = random.int(0, 3) === 0 ? anyTheme(random) : undefined
+  if (theme !== undefined) return themed(plan, theme, random)
+  const rots = random.int(0, 5) === 0
+  const stall = random.int(0, 1) === 0 ? undefined : oneOf(random, STALLS, 'commit')
+  return { ...plan, faults: rots ? [...kinds, 'rotten'] : kinds, stall }
+}
+
+function themed(plan: Plan, { kinds, stalls, oversleeps, changes }: Theme, random: Random): Plan {
+  const does = Object.entries(kinds) as [Kind, number][]
+  const steps = scripted(random, plan.scripts.length, random.int(4, 9), does)
+  return {
+    ...plan,
+    ...changes,
+    stall: stalls[random.int(0, stalls.length - 1)],
+    oversleeps,
+    // What befalls processes is another matter.
+    parts:
+      random.int(0, 2) > 0 ? steps : [...steps, ...plan.parts.filter((part) => 'blow' in part)],
   }
 }

@@ -1,16 +1,18 @@
 /** Plays one plan in a world of its own, from the first turn to the last look. */
-import type { Cairn } from '../../src/engine/cairn.ts'
-import { printCid } from '../../src/model/cid.ts'
+import type { OpenCar } from '../../src/car/state.ts'
+import { Cairn } from '../../src/engine/cairn.ts'
+import { printCid, type Block } from '../../src/model/cid.ts'
+import { carInMemory } from '../helpers/memory-car.ts'
 import { Random } from '../helpers/random.ts'
 import { Broken, collect, expectTrue } from './check.ts'
 import { Faults } from './faults.ts'
-import { Process, type Ground } from './ground.ts'
+import { expectCoded, Process, type Ground } from './ground.ts'
 import { Opening, type Site } from './opening.ts'
 import type { Plan, Strike } from './plan.ts'
 import { play, proveContent, type Step } from './steps.ts'
 import { SimStore } from './store.ts'
 import { Truth } from './truth.ts'
-import { World } from './world.ts'
+import { START, World, type Owner } from './world.ts'
 
 export interface Played {
   /** Undefined: all promises were kept. */
@@ -23,6 +25,10 @@ export interface Played {
 }
 
 const HOUR = 3_600_000
+const FOREIGN_ENTITIES = 150
+
+const numbered = (count: number): { pi: string; value: object }[] =>
+  Array.from({ length: count }, (_, n) => ({ pi: `e${n}`, value: { first: n } }))
 
 export async function simulate(plan: Plan): Promise<Played> {
   const game = new Game(plan)
@@ -46,6 +52,7 @@ class Game {
   readonly #ground: Ground
   readonly #random: Random
   readonly #processes: Process[] = []
+  readonly #visitors: Process[] = []
   readonly #scripts: { readonly steps: readonly Step[]; at: number; over: boolean }[]
   readonly #blows: Strike[]
   #births = 0
@@ -66,8 +73,9 @@ class Game {
       never: new Map(),
       once: new Map(),
       outcomes: this.outcomes,
-      liars: faults.includes('wrong') || faults.includes('missing'),
+      liars: (['wrong', 'missing', 'rotten'] as const).some((fault) => faults.includes(fault)),
     }
+    store.keep = (bytes) => this.site.faults.kept(bytes)
     this.#scripts = plan.scripts.map((_, i) => ({
       steps: parts.flatMap((part) => ('step' in part && part.script === i ? [part.step] : [])),
       at: 0,
@@ -81,21 +89,49 @@ class Game {
   async play(): Promise<void> {
     const { world, faults } = this.site
     faults.on = false
-    await this.#alone(async (process) => {
-      const { content, chainLimit } = this.#plan
-      await process.cairn.init('main', { chunkSize: 64, content, chainLimit, deletedMs: 50_000 })
-    })
+    await this.#alone((process) => this.#begin(process))
     faults.on = true
+    world.stall = this.#plan.stall
+    if (this.#plan.oversleeps === true) world.onStall = (owner) => this.#oversleep(owner)
     for (let i = 0; i < this.#plan.processes; i++) this.#processes.push(this.#born(i))
     for (const i of this.#scripts.keys()) this.#go(i)
     const start = world.turns
     world.onTurn = () => this.#fall(world.turns - start)
     await world.run(() => this.#failure !== undefined || this.#scripts.every(({ over }) => over))
     world.onTurn = undefined
+    world.stall = undefined
+    world.onStall = undefined
     if (this.#failure !== undefined) throw this.#failure
     faults.on = false
     await this.#settle()
     await this.#alone((process, opening) => this.#lastLook(process, opening))
+  }
+
+  async #begin({ cairn }: Process): Promise<void> {
+    const { content, chainLimit, entities, filled } = this.#plan
+    await cairn.init('main', { chunkSize: 64, content, chainLimit, deletedMs: 50_000 })
+    if (filled !== true) return
+    await (await cairn.dataset('main')).bulkLoad(numbered(entities))
+    this.#ground.saved.push(await this.#foreignCar())
+  }
+
+  /** Of another store, so that nothing of it is here; the truth knows what it is made of. */
+  async #foreignCar(): Promise<OpenCar> {
+    const { world } = this.site
+    const owner = world.owner('elsewhere')
+    const watcher = { block: (one: Block) => this.truth.block(one), commit: () => {} }
+    const store = new SimStore('blocks', this.#random, watcher)
+    const elsewhere = new Cairn(new Opening({ ...this.site, store }, owner), {
+      now: () => START,
+      timers: world.timersOf(owner),
+      randomBytes: (count) => Uint8Array.from({ length: count }, () => this.#random.int(0, 255)),
+    })
+    const { dataset } = await elsewhere.init('main', {
+      chunkSize: 64,
+      content: this.#plan.content,
+    })
+    await dataset.bulkLoad(numbered(FOREIGN_ENTITIES))
+    return (await carInMemory(dataset)).car
   }
 
   #born(index: number): Process {
@@ -153,7 +189,41 @@ class Game {
     process.owner.asleepUntil = world.time + ms
     if (ms < HOUR) return
     process.slept = true
-    void world.wait(world.owner('leases'), HOUR, 'void').then(() => store.expire(process.owner))
+    void world.wait(world.owner('leases'), HOUR, 'void').then(() => {
+      store.expire(process.owner)
+      return this.#visit()
+    })
+  }
+
+  /** Once is enough. */
+  #oversleep(owner: Owner): void {
+    const { world } = this.site
+    const process = this.#processes.find((one) => one.owner === owner)
+    if (process === undefined) return
+    world.onStall = undefined
+    world.note(`${owner.name} falls asleep`)
+    this.#sleep(process, this.#random.int(HOUR + HOUR / 4, 2 * HOUR))
+  }
+
+  /** As cron does it: a process comes, prunes, and goes. */
+  async #visit(): Promise<void> {
+    const process = this.#born(8)
+    this.#visitors.push(process)
+    for (const name of this.truth.datasets.keys()) {
+      try {
+        await (await process.cairn.dataset(name)).prune({ policy: { last: 1 } })
+      } catch (error) {
+        this.#fail(() => expectCoded(this.#ground, process, `a visit to ${name}`, error))
+      }
+    }
+  }
+
+  #fail(check: () => unknown): void {
+    try {
+      check()
+    } catch (error) {
+      this.#failure ??= error instanceof Error ? error : new Error(String(error))
+    }
   }
 
   /** Another takes its place; what it held is void at some time within the hour. */
@@ -172,14 +242,15 @@ class Game {
   /** What is late has come, what is void has ended. */
   async #settle(): Promise<void> {
     const { world, store } = this.site
-    for (const { owner } of this.#processes) world.kill(owner)
+    for (const { owner } of [...this.#processes, ...this.#visitors]) world.kill(owner)
     const until = world.time + 3 * HOUR
     let over = false
     void world.wait(world.owner('end'), 3 * HOUR, 'settled').then(() => (over = true))
     await world.run(() => over && world.time >= until)
-    for (const { owner } of this.#processes) store.expire(owner)
+    for (const { owner } of [...this.#processes, ...this.#visitors]) store.expire(owner)
     store.crash()
     store.collect()
+    store.cleanse()
     this.truth.look()
   }
 
@@ -201,7 +272,10 @@ class Game {
     this.truth.look()
     const { store } = this.site
     for (const [key, why] of store.hasLost ? this.truth.needed() : this.truth.neededByNew())
-      expectTrue(store.blocks.has(key), `the store lacks a block of ${why}`)
+      expectTrue(
+        store.blocks.has(key) && !store.rotten.has(key),
+        `the store lacks a block of ${why}`,
+      )
     store.hasLost = false
   }
 

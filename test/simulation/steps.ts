@@ -18,6 +18,7 @@ import { START } from './world.ts'
 
 export const KINDS = [
   'put',
+  'revive',
   'retry',
   'get',
   'list',
@@ -25,6 +26,7 @@ export const KINDS = [
   'history',
   'past',
   'build',
+  'upkeep',
   'bulk',
   'rollback',
   'prune',
@@ -67,6 +69,7 @@ export async function play(ground: Ground, process: Process, { kind, seed }: Ste
 
 const DOES: Readonly<Record<Kind, (turn: Turn) => Promise<void>>> = {
   put,
+  revive,
   retry,
   get,
   list,
@@ -74,6 +77,7 @@ const DOES: Readonly<Record<Kind, (turn: Turn) => Promise<void>>> = {
   history,
   past,
   build,
+  upkeep,
   bulk,
   rollback,
   prune,
@@ -125,6 +129,21 @@ async function put(turn: Turn): Promise<void> {
     turn.random.int(0, 5) === 0 ? { ...item, ...expecting(turn, item.pi) } : item,
   )
   await append(turn, items)
+}
+
+/** What is no longer current, and may be forgotten at any moment, is linked to again. */
+async function revive(turn: Turn): Promise<void> {
+  const { ground, dataset, random, what } = turn
+  const newest = ground.truth.newest(dataset.name)
+  const now = ground.truth.at(dataset.name, newest)
+  const before = ground.truth.between(dataset.name, now.commit.oldest, newest)
+  const live = new Set([...now.entries.values()].map(({ tip }) => String(tip)))
+  const old = before
+    .flatMap(({ entries }) => [...entries.values()].flatMap(({ tip }) => tip ?? []))
+    .filter((tip) => !live.has(String(tip)))
+  const link = old[random.int(0, Math.max(0, old.length - 1))]
+  if (link === undefined) return put(turn)
+  await append(turn, [{ pi: anyId(turn), value: { own: what, link: CID.decode(link) } }])
 }
 
 /** What the entity must be like now, as the newest commit has it. */
@@ -289,6 +308,16 @@ async function diff({ dataset }: Turn): Promise<void> {
 async function build({ dataset, random }: Turn): Promise<void> {
   const tags = random.int(0, 4) === 0 ? ['kept'] : undefined
   await dataset.build({ force: random.int(0, 2) === 0, tags })
+}
+
+/** As cron does it: whatever was is forgotten. */
+async function upkeep({ ground, process, dataset, what }: Turn): Promise<void> {
+  try {
+    await dataset.build({ force: true })
+  } catch (error) {
+    expectCoded(ground, process, what, error)
+  }
+  await dataset.prune({ policy: { last: 1 } })
 }
 
 async function rollback(turn: Turn): Promise<void> {

@@ -52,6 +52,10 @@ export class SimStore {
   epoch = 0
   /** Something was freed since this was last set to false. */
   hasLost = false
+  /** Of what is in `blocks`: other bytes than were written. */
+  readonly rotten: Set<string> = new Set<string>()
+  /** What becomes of a staged block that is new: itself, other bytes, or nothing. */
+  keep: (bytes: Uint8Array) => Uint8Array | undefined = (bytes) => bytes
   readonly #random: Random
   readonly #watcher: Watcher | undefined
   /** `holds`: what is held for itself, and with all under it. */
@@ -82,12 +86,38 @@ export class SimStore {
     const key = digestKey(cid)
     this.sweep?.touched.add(key)
     this.#ghosts.delete(key)
-    if (!this.blocks.has(key)) this.blocks.set(key, new Uint8Array(bytes))
+    if (this.rotten.delete(key) || !this.blocks.has(key))
+      this.blocks.set(key, new Uint8Array(bytes))
     this.#watcher?.block({ cid, bytes })
   }
 
+  /** As a disk may that lies; of the engine's own blocks alone, which it reads back. */
+  #writeStaged(block: HeldBlock): void {
+    const { cid, bytes, hold } = block
+    const key = digestKey(cid)
+    const isNew = inlineBytes(cid) === undefined && !this.blocks.has(key)
+    const kept = isNew && (hold === 'self' || hold === 'deep') ? this.keep(bytes) : bytes
+    if (kept === bytes && !this.rotten.has(key)) return this.write(block)
+    this.#watcher?.block(block)
+    // A store that holds deep has read what it takes.
+    if (!isNew || kept === undefined || this.frees === 'holds') return
+    this.sweep?.touched.add(key)
+    this.blocks.set(key, kept)
+    this.rotten.add(key)
+  }
+
+  /** What rotted is taken away by who keeps the store. */
+  cleanse(): void {
+    for (const key of this.rotten) this.#drop(key)
+  }
+
+  #drop(key: string): void {
+    this.blocks.delete(key)
+    this.rotten.delete(key)
+  }
+
   heal(blocks: readonly Block[]): void {
-    for (const { cid } of blocks) this.blocks.delete(digestKey(cid))
+    for (const { cid } of blocks) this.#drop(digestKey(cid))
     for (const block of blocks) this.write(block)
   }
 
@@ -108,7 +138,7 @@ export class SimStore {
 
   flush(staged: Staged, count: number = staged.buffered.length): void {
     const some = staged.buffered.splice(0, count)
-    for (const block of some) this.write(block)
+    for (const block of some) this.#writeStaged(block)
     for (const block of some) this.#stageHold(staged, block)
   }
 
@@ -226,8 +256,8 @@ export class SimStore {
       }
       const block = this.blocks.get(key) ?? new Uint8Array()
       bytes += block.length
-      this.#ghosts.set(key, block)
-      this.blocks.delete(key)
+      if (!this.rotten.has(key)) this.#ghosts.set(key, block)
+      this.#drop(key)
     }
     return bytes
   }
@@ -279,7 +309,7 @@ export class SimStore {
     for (const { cid, deep } of this.#held.values()) keep(cid, deep)
     for (const { written } of this.stagings.values())
       for (const { cid } of written.values()) keep(cid, false)
-    for (const key of this.blocks.keys()) if (!stays.has(key)) this.blocks.delete(key)
+    for (const key of this.blocks.keys()) if (!stays.has(key)) this.#drop(key)
     this.hasLost = true
   }
 
@@ -289,7 +319,7 @@ export class SimStore {
     for (const staged of this.stagings.values()) {
       if (staged.buffered.length === 0) continue
       const lucky = staged.buffered.filter(() => this.#random.int(0, 1) === 0)
-      for (const block of lucky) this.write(block)
+      for (const block of lucky) this.#writeStaged(block)
       staged.buffered = []
       staged.broken = true
     }
@@ -299,7 +329,8 @@ export class SimStore {
   }
 }
 
-function sayPast({ commits }: Log, number: number, bytes: Uint8Array): CommitOutcome {
+function sayPast({ commits, oldest }: Log, number: number, bytes: Uint8Array): CommitOutcome {
+  if (number < oldest) return 'forgotten'
   const stored = commits[number]
   return stored !== undefined && bytesEqual(stored, bytes) ? 'committed' : 'conflict'
 }

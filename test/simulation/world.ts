@@ -38,6 +38,10 @@ export class World {
   turns = 0
   /** Called before each turn. */
   onTurn: (() => void) | undefined
+  /** Turns of labels that begin so are often long in coming. */
+  stall: string | undefined
+  /** Called when one of these is held up. */
+  onStall: ((owner: Owner) => void) | undefined
   readonly random: Random
   readonly tail: string[] = []
   readonly #hash = createHash('sha256')
@@ -69,7 +73,15 @@ export class World {
   /** Waits for its turn, and now and then for long. */
   turn(owner: Owner, label: string): Promise<void> {
     const late = this.random.int(0, 40) === 0 ? this.random.scaled(5, 3000) : 0
-    return this.wait(owner, late + this.random.int(0, owner.slow), label)
+    const slow = this.random.int(0, owner.slow)
+    return this.wait(owner, late + slow + this.#stalled(owner, label), label)
+  }
+
+  #stalled(owner: Owner, label: string): number {
+    if (this.stall === undefined || !label.startsWith(this.stall)) return 0
+    if (this.random.int(0, 2) > 0) return 0
+    this.onStall?.(owner)
+    return this.random.scaled(100, 20_000)
   }
 
   wait(owner: Owner, ms: number, label: string): Promise<void> {
@@ -83,7 +95,7 @@ export class World {
   timersOf(owner: Owner): Timers {
     return {
       turn: () => this.turn(owner, 'turn'),
-      delay: (ms) => this.wait(owner, ms, 'delay'),
+      delay: (ms) => this.wait(owner, ms + this.#stalled(owner, 'delay'), 'delay'),
       every: (ms, call) => {
         let going = true
         void (async () => {

@@ -7,6 +7,7 @@ import type { BackendName } from './ground.ts'
 import { histogram } from './report.ts'
 import { soak, type Outcome } from './run.ts'
 
+/** At least one in so many seconds, or it was no test. */
 const SECONDS_A_DEATH = 4
 
 /** SOAK_SEED repeats the moments of a run, as far as the clock allows; SOAK_MS is another length. */

@@ -4,6 +4,10 @@
  * It comes before a sweep looks at pins. A crash on the way leaves pins of what is needed, and the
  * bundle. Who puts a block that only a bundle holds pins it anew, so nobody but kept commits relies on
  * what is given up here, and what those need is marked.
+ *
+ * One whose pin is gone holds nothing, so it goes in the same way. One that is pinned and whose block is
+ * lost or damaged (a power cut, a bad disk) stops the node's collector, and nothing tells what it held:
+ * before it goes, all that is needed and that no other bundle holds gets pins.
  */
 import { cidKey, cidMatches, cidParts, CODEC_RAW, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, HeldCid } from '../../store/backend.ts'
@@ -23,27 +27,38 @@ export class Marks {
   /** False when it was marked before. */
   add(held: HeldCid): boolean {
     const key = cidKey(held.cid)
-    if (this.#byCid.has(key)) return false
+    const before = this.#byCid.get(key)
+    if (before !== undefined && (before.hold === 'deep' || held.hold === 'self')) return false
     this.#byCid.set(key, held)
     const digest = digestKey(held.cid)
     if (held.hold === 'deep' || !this.#byDigest.has(digest)) this.#byDigest.set(digest, held)
-    return true
+    return before === undefined
   }
 
   has(key: string): boolean {
     return this.#byCid.has(key)
   }
 
-  /** The mark of what a holder links to. */
-  of(link: CidBytes): HeldCid | undefined {
-    const { codec } = cidParts(link)
-    return codec === CODEC_RAW ? this.#byDigest.get(digestKey(link)) : this.#byCid.get(cidKey(link))
+  all(): HeldCid[] {
+    return [...this.#byCid.values()]
+  }
+
+  /** The marks of those that a holder links to. */
+  ofAll(links: readonly CidBytes[]): HeldCid[] {
+    return links.flatMap((link) => {
+      const { codec } = cidParts(link)
+      return (
+        (codec === CODEC_RAW
+          ? this.#byDigest.get(digestKey(link))
+          : this.#byCid.get(cidKey(link))) ?? []
+      )
+    })
   }
 }
 
 const digestKey = (cid: CidBytes): string => cidKey(cidParts(cid).digest)
 
-/** `broken` may go now. */
+/** `broken` may go now. What is neither is not ours. */
 export async function breakUp(
   client: KuboClient,
   bundles: readonly CidBytes[],
@@ -52,27 +67,41 @@ export async function breakUp(
 ): Promise<{ needed: CidBytes[]; broken: CidBytes[] }> {
   const needed: CidBytes[] = []
   const broken: CidBytes[] = []
+  const held = new Set<HeldCid>()
+  let unread = false
+  const unpinned = new Set(await withoutPin(client, bundles, ['recursive'], options))
   for (const bundle of bundles) {
+    const pinned = !unpinned.has(bundle)
     const members = await membersOf(client, bundle, options)
-    const marked = members.map((link) => marks.of(link)).filter((mark) => mark !== undefined)
-    if (members.length > 0 && marked.length === members.length) {
+    if (members === 'not a bundle') continue
+    const marked = marks.ofAll(members ?? [])
+    if (pinned && marked.length > 0 && marked.length === members?.length) {
       needed.push(bundle)
+      for (const mark of marked) held.add(mark)
       continue
     }
     await pinEach(client, marked, options)
+    unread ||= pinned && members === undefined
     broken.push(bundle)
   }
+  if (unread)
+    await pinEach(
+      client,
+      marks.all().filter((mark) => !held.has(mark)),
+      options,
+    )
   return { needed, broken }
 }
 
-/** Of a bundle that a crash kept from the node there are none. */
+/** `undefined`: its block is not there, or damaged. */
 async function membersOf(
   client: KuboClient,
   bundle: CidBytes,
   options?: CallOptions,
-): Promise<CidBytes[]> {
+): Promise<CidBytes[] | 'not a bundle' | undefined> {
   const [bytes] = await getBlocks(client, [bundle], options)
-  return bytes === undefined || !cidMatches(bundle, bytes) ? [] : heldBy(bytes)
+  if (bytes === undefined || !cidMatches(bundle, bytes)) return undefined
+  return heldBy(bytes) ?? 'not a bundle'
 }
 
 async function pinEach(

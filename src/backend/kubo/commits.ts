@@ -51,9 +51,12 @@ export function createCommitter(tools: CommitTools): Committer {
       starts ? history.directories(dataset, options) : [],
     ])
     if (there !== undefined) return bytesEqual(there, bytes) ? 'here' : 'conflict'
-    // Without its base it is not the next one, or was pruned; nor is it with a later directory.
-    if (number > 0 && base === undefined) return 'conflict'
-    if (directories.some((one) => one > directoryOf(number))) return 'conflict'
+    // Without its base it was pruned, or is not the next one; with a later directory it was pruned.
+    if (number > 0 && base === undefined) {
+      const newest = await history.newest(dataset, -1, options)
+      return newest !== undefined && newest.number >= number ? 'forgotten' : 'conflict'
+    }
+    if (directories.some((one) => one > directoryOf(number))) return 'forgotten'
     // Read from another store, or from one that was killed before that base was on disk.
     if (base !== undefined && !follows(bytes, base)) throw otherBase(dataset, number)
     if (starts) await mfs.makeDirectory(directoryPath(dataset, directoryOf(number)), options)
@@ -116,7 +119,7 @@ export function createCommitter(tools: CommitTools): Committer {
       settledBefore(request, options),
       importer.pinsNeeded(blocks, options),
     ])
-    if (before === 'conflict') return before
+    if (before === 'conflict' || before === 'forgotten') return before
     if (before === 'here') {
       await mfs.flush(path, options).catch((error: unknown) => {
         throw commitUnknown(path, error)

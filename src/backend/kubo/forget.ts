@@ -1,6 +1,10 @@
 /**
  * Forgetting old commits, a directory of them at a time, the oldest first. The two newest directories
  * stay whatever they hold: `commits.ts` takes what was put into those for the first of its number.
+ *
+ * Kubo brings a directory back, with all that was in it, where something is put into it while it is
+ * removed: by a writer that slept for hundreds of commits, or a recovery. Those are commits too many, on
+ * which nothing relies (`commits.ts` looks whether a late one counts); the next prune forgets them again.
  */
 import { throwIfAborted } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'

@@ -23,11 +23,18 @@ export function deepHoldersOf(alone: readonly CidBytes[], deep: readonly CidByte
   return holdersOfLinks([...alone.flatMap(rawLink), ...deep.map((cid) => CID.decode(cid))])
 }
 
-/** What a holder keeps, by the CIDs that it links to. */
-export function heldBy(holder: Uint8Array): CidBytes[] {
-  const { links } = decode<{ links: CID[] }>(holder)
+/** What a holder keeps, by the CIDs that it links to; `undefined` where a block is no holder. */
+export function heldBy(block: Uint8Array): CidBytes[] | undefined {
+  if (!looksLikeHolder(block)) return undefined
+  const { links } = decode<{ links: CID[] }>(block)
   return links.map(({ bytes }) => bytes)
 }
+
+/** Its last field, as DAG-CBOR sorts them. */
+const MARK = encode({ holder: 'cairn' }).subarray(1)
+
+export const looksLikeHolder = (block: Uint8Array): boolean =>
+  block[0] === 0xa3 && Buffer.from(block.subarray(-MARK.length)).equals(MARK)
 
 function holdersOfLinks(links: readonly CID[]): Block[] {
   const holders: Block[] = []

@@ -103,6 +103,7 @@ function createBackend(
   )
   const leaseOf = new WeakMap<Staging, KuboLease>()
   const named = new WeakSet<Staging>()
+  const ended = new WeakSet<Staging>()
   const committer = createCommitter({
     mfs,
     history,
@@ -110,7 +111,7 @@ function createBackend(
     tidy,
     now,
     retryMs: client.deadlines.retryMs,
-    isSound: (staging) => leaseOf.get(staging)?.sound() ?? true,
+    isSound: (staging) => !ended.has(staging) && (leaseOf.get(staging)?.sound() ?? true),
   })
   const changes = new Set<Promise<unknown>>()
   let closing: Promise<void> | undefined
@@ -171,12 +172,15 @@ function createBackend(
         throwIfAborted(options?.signal)
         datasetPath(dataset)
         const lease = stagings.takeLate(`${dataset}: ${label}`)
-        const tools = { importer, tidy, lease, isNamed: () => named.has(guarded) }
+        const tools = { client, importer, tidy, lease, isNamed: () => named.has(guarded) }
         const staging = createStaging(tools, dataset, label)
         const guarded: Staging = {
           put: (blocks, call) => change(() => staging.put(blocks, own(call))),
           flush: (call) => change(() => staging.flush(own(call))),
-          end: (outcome) => staging.end(outcome),
+          end: (outcome) => {
+            ended.add(guarded)
+            return staging.end(outcome)
+          },
         }
         leaseOf.set(guarded, lease)
         return guarded

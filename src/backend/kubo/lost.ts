@@ -4,6 +4,7 @@ import type { CallOptions } from '../../store/backend.ts'
 import { knownCid, mapOf } from './answers.ts'
 import { getBlocks } from './blocks.ts'
 import type { KuboClient } from './client.ts'
+import { looksLikeHolder } from './holder.ts'
 import { linesOf } from './lines.ts'
 import { createMfs } from './mfs.ts'
 import { DATASETS } from './paths.ts'
@@ -12,13 +13,15 @@ import { DATASETS } from './paths.ts'
 const PINS_LOOKED_AT = 32
 const MARK = Buffer.from('cairn/')
 
+const isOurs = (bytes: Uint8Array): boolean =>
+  Buffer.from(bytes).includes(MARK) || looksLikeHolder(bytes)
+
 export async function looksLost(client: KuboClient, options?: CallOptions): Promise<boolean> {
   const datasets = await createMfs(client).list(DATASETS, options)
   if ((datasets ?? []).length > 0) return false
   for (const type of ['recursive', 'direct']) {
     const blocks = await getBlocks(client, await somePins(client, type, options), options)
-    if (blocks.some((bytes) => bytes !== undefined && Buffer.from(bytes).includes(MARK)))
-      return true
+    if (blocks.some((bytes) => bytes !== undefined && isOurs(bytes))) return true
   }
   return false
 }

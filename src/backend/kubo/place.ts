@@ -49,7 +49,7 @@ export async function placeCommit(
         continue
       }
       // A prune removed the directory: the number was given long ago. Or the store was emptied.
-      if (means(error, 'directoryMissing') && !unsure) return 'conflict'
+      if (means(error, 'directoryMissing') && !unsure) return 'forgotten'
       unsure ||= mayHaveRun(error) && !means(error, 'directoryMissing')
       const again = isCairnError(error, 'backend_unavailable') && performance.now() < giveUpAt
       if (!again && !unsure) throw error

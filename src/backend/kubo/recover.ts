@@ -14,6 +14,7 @@ import { getBlocks } from './blocks.ts'
 import { createClient, type KuboClient } from './client.ts'
 import { createMfs, type Mfs } from './mfs.ts'
 import { commitPath, directoryOf, directoryPath } from './paths.ts'
+import { findBundles } from './recover-bundles.ts'
 import { commitLines, lineEndingAt, type CommitLine, type FoundCommit } from './recover-lines.ts'
 import { findCommits, type SearchOptions } from './recover-search.ts'
 import { means } from './refusals.ts'
@@ -36,8 +37,8 @@ export interface Recovery {
    */
   preview(store: Backend, line: CommitLine): Backend
   /**
-   * Puts the commits of a line into MFS; what is there already stays. Answers how many it put. `conflict`
-   * where another commit lies, before or while it does.
+   * Puts the commits of a line into MFS, once what tells of bundles is there; what is there already stays.
+   * Answers how many it put. `conflict` where another commit lies, before or while it does.
    */
   publish(line: CommitLine, options?: CallOptions): Promise<number>
   /** As in `recover-lines.ts`. */
@@ -59,7 +60,10 @@ export function openRecovery(options: RecoveryOptions): Recovery {
   return {
     search: (search) => findCommits(client, search),
     preview: (store, line) => preview(client, store, line),
-    publish: (line, call) => publish(mfs, line, call),
+    publish: async (line, call) => {
+      await findBundles(client, mfs, call)
+      return publish(mfs, line, call)
+    },
     lines: commitLines,
     lineEndingAt,
     close: () => client.close(),

@@ -9,11 +9,13 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
+import type { KuboClient } from './client.ts'
 import type { Importer, LetGo } from './import.ts'
 import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
 import { createQueue } from './queue.ts'
 import type { Tidy } from './tidy.ts'
+import { lookBefore } from './whole.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
 /** The first is smaller, so that the node has something to do soon. */
@@ -24,6 +26,7 @@ const BATCH_HELD = 4_000
 const BUNDLED_FROM = 8
 
 export interface StagingTools {
+  readonly client: KuboClient
   readonly importer: Importer
   readonly tidy: Tidy
   readonly lease: KuboLease
@@ -44,7 +47,7 @@ const afterLastDeep = (blocks: readonly HeldBlock[]): number =>
   blocks.findLastIndex(({ hold }) => hold === 'deep') + 1
 
 export function createStaging(
-  { importer, tidy, lease, isNamed }: StagingTools,
+  { client, importer, tidy, lease, isNamed }: StagingTools,
   dataset: string,
   label: string,
 ): Staging {
@@ -70,13 +73,15 @@ export function createStaging(
     const blocks = linked.filter((block) => !gone.has(block))
     if (blocks.length === 0) return
     const toHold = blocks.filter(({ hold }) => hold !== 'under')
+    const makeWhole = await lookBefore(client, toHold, options)
     if (toHold.length >= BUNDLED_FROM) {
       bundled.push(await importer.putBundled({ ...spec, blocks }, toHold, options))
-      return
+    } else {
+      const needed = await importer.pinsNeeded(blocks, options)
+      const intent = await importer.put({ ...spec, blocks }, needed, options)
+      if (intent !== undefined) intents.push(intent)
     }
-    const needed = await importer.pinsNeeded(blocks, options)
-    const intent = await importer.put({ ...spec, blocks }, needed, options)
-    if (intent !== undefined) intents.push(intent)
+    await makeWhole(options)
   }
   /** Waits for the import under way. What failed is sent again with what comes next. */
   const settled = async (): Promise<void> => {

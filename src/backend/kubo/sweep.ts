@@ -15,6 +15,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import { cidKey, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, Freed, Sweep } from '../../store/backend.ts'
+import { notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { breakUp, Marks } from './break-up.ts'
 import type { Bundles } from './bundles.ts'
@@ -26,6 +27,8 @@ import type { PinType } from './pins.ts'
 import { unnamedPins, unpin, unpinningEnded } from './unpin.ts'
 
 const PINS_A_REQUEST = 64
+/** Others may drop pins meanwhile, but not each that is listed anew. */
+const MOST_PASSES = 5
 const PAUSE_MS = 100
 const FILES_A_REQUEST = 64
 
@@ -166,20 +169,25 @@ function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sw
       freed += count
       options?.onProgress?.(freed)
     }
+    const spared = new Set<string>()
     let left = unmarked.map(([, cid]) => printCid(cid))
-    for (let size = PINS_A_REQUEST; left.length > 0; size = 1) {
+    for (let pass = 1; left.length > 0; pass++) {
       mayGoOn(options)
+      if (pass > MOST_PASSES) throw notAnAnswer('pin/ls', `pins that are not there, ${left[0]}`)
+      const size = pass === 1 ? PINS_A_REQUEST : 1
       // The order of these four is what the argument rests on.
       const pins = await unnamedPins(client, new Set(left), options)
       // Kubo does not say how far a request came that stopped half-way.
       if (size === 1 && left.length > pins.size) onDone(left.length - pins.size)
       await condemned.write(lease.name, [...pins.keys()], options)
       const live = await intents.livePins(dead, options)
-      const doomed = [...pins].filter(([cid]) => !live.has(cid))
+      for (const cid of pins.keys()) if (live.has(cid)) spared.add(cid)
+      const doomed = [...pins].filter(([cid]) => !spared.has(cid))
       left = await drop(doomed, size, options, onDone)
     }
     await condemned.clear(lease.name)
-    await bundles.forget(broken)
+    // One that a writer came back for stays, and so must the record that tells of it.
+    await bundles.forget(broken.filter((bundle) => !spared.has(printCid(bundle))))
     for (let at = 0; at < dead.paths.length; at += FILES_A_REQUEST) {
       await mfs.remove(dead.paths.slice(at, at + FILES_A_REQUEST))
     }

@@ -80,6 +80,7 @@ export function putCommit(
 ): CommitOutcome {
   const head = readHead(tables, dataset)
   const next = head === undefined ? 0 : head.newest + 1
+  if (head !== undefined && number < head.oldest) return 'forgotten'
   if (number !== next) {
     const stored = number < next ? readCopy(tables.commits, commitKey(dataset, number)) : undefined
     return stored !== undefined && bytesEqual(stored, bytes) ? 'committed' : 'conflict'

@@ -103,6 +103,8 @@ async function publish(
   const [line, ...others] = lines
   if (line === undefined || others.length > 0) throw ambiguous(lines)
   await prove(context, recovery.preview(backend, line))
+  // That took its time.
+  await checkThere(backend, lines)
   return recovery.publish(line, { signal: context.signal })
 }
 

@@ -210,9 +210,12 @@ function isBetween(found: State, { before, after }: Expected, acks: readonly Ack
 const same = (a: State, b: State): boolean =>
   a.size === b.size && [...a].every(([pi, ver]) => b.get(pi) === ver)
 
-/** Everything that counts as a backup opens, and its state is found. */
+/** Everything that counts as a backup opens, and its state is found; nothing says to be one and is none. */
 async function checkBackups({ backups }: Ground): Promise<void> {
-  for (const { paths, sidecar } of (await readBackups(backups)).backups) {
+  const { backups: whole, damaged } = await readBackups(backups)
+  for (const { path, reason } of damaged)
+    throw new CairnError('invalid_car', `${path} is half a backup: ${reason}`)
+  for (const { paths, sidecar } of whole) {
     const opened = await openCars([paths.car])
     const blocks = opened.cars[0]?.blockCount
     await opened.close()
