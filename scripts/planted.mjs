@@ -14,6 +14,7 @@
  *   # name: the full name of one test of that file
  *   # catcher: the machine that the test belongs to; of promise-N-*.patch the promise, unless given
  *   # env: NAME=VALUE            any number of these, such as a seed
+ *   # timing: real               where and when processes are killed decides; not part of --tested
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -67,7 +68,7 @@ function readPatch(file) {
   const env = Object.fromEntries(
     [...text.matchAll(/^# env: (\w+)=(.*)$/gm)].map(([, ...pair]) => pair),
   )
-  return { file, text, test, name, catcher, env }
+  return { file, text, test, name, catcher, env, repeats: header('timing') !== 'real' }
 }
 
 function copyProject() {
@@ -137,6 +138,7 @@ const patches = readdirSync(folder)
   .filter((file) => wanted.length === 0 || wanted.some((part) => file.includes(part)))
   .sort()
   .map(readPatch)
+  .filter(({ repeats }) => repeats || !tested)
 /** Whether the test passes without the patch, asked once for each way of running it. */
 const sound = new Map()
 function passesAlone(dir, patch) {
