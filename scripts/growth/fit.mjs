@@ -42,7 +42,8 @@ function fitLaw({ name, of }, points) {
   const [oneOne, oneF, fF] = [sum((r) => r.one ** 2), sum((r) => r.one * r.f), sum((r) => r.f ** 2)]
   const [one, f] = [sum((r) => r.one), sum((r) => r.f)]
   const determinant = oneOne * fF - oneF ** 2
-  const flat = name === '1'
+  // One size cannot tell a constant from what grows.
+  const flat = name === '1' || points.length === 1
   let b = flat ? 0 : (oneOne * f - oneF * one) / determinant
   let a = flat ? one / oneOne : (one - b * oneF) / oneOne
   if (a < 0) [a, b] = [0, f / fF]
