@@ -73,7 +73,9 @@ export function createStaging(
     const blocks = linked.filter((block) => !gone.has(block))
     if (blocks.length === 0) return
     const toHold = blocks.filter(({ hold }) => hold !== 'under')
-    const makeWhole = await lookBefore(client, toHold, options)
+    // Beside what is sent: a look that comes late takes more to have been there, which is then read.
+    const looking = lookBefore(client, toHold, options)
+    looking.catch(() => {})
     if (toHold.length >= BUNDLED_FROM) {
       bundled.push(await importer.putBundled({ ...spec, blocks }, toHold, options))
     } else {
@@ -81,6 +83,7 @@ export function createStaging(
       const intent = await importer.put({ ...spec, blocks }, needed, options)
       if (intent !== undefined) intents.push(intent)
     }
+    const makeWhole = await looking
     await makeWhole(options)
   }
   /** Waits for the import under way. What failed is sent again with what comes next. */
