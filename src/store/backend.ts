@@ -154,8 +154,8 @@ export interface Backend {
   /** As it was named to us, without secrets: `lmdb:/data`, `kubo:http://127.0.0.1:5001`. */
   readonly location: string
 
-  /** The store hashes every block that it takes: what it has of what was put is whole. */
-  readonly hashesBlocks?: boolean
+  /** What a staging has flushed is there, and was hashed by the store: nobody need read it back. */
+  readonly provesBlocks?: boolean
 
   /**
    * The blocks in the order of `cids`, `undefined` where the store lacks one. Never fetches from

@@ -12,7 +12,8 @@
  * through the network, and on an online node a missing block holds the collector's lock until the
  * deadline; only then does it come out as `content_missing`.
  */
-import { cidKey, cidParts, type Block, type CidBytes } from '../../model/cid.ts'
+import { CairnError } from '../../errors.ts'
+import { cidKey, cidParts, printCid, type Block, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions, HeldBlock } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
@@ -127,6 +128,9 @@ export function createImporter(
     const pins = holders.map(({ cid }) => cid)
     const intent = await intents.write({ ...what, pins, bundled: true }, options)
     await importBlocks(client, pins, [...blocks, ...holders], options)
+    // A node pins what it has all of, and the bundle is like no other: this answer is about these blocks.
+    const [lacking] = await withoutPin(client, pins, ['recursive'], options)
+    if (lacking !== undefined) throw notPinned(lacking)
     return intent
   }
 
@@ -148,6 +152,16 @@ export function createImporter(
       return intent
     },
   }
+}
+
+function notPinned(cid: CidBytes): CairnError {
+  return new CairnError(
+    'backend_refused',
+    `The node says it pinned ${printCid(cid)}, and has no pin.`,
+    {
+      hint: 'Is there a proxy before the node that answers for it?',
+    },
+  )
 }
 
 function wantedOf(held: readonly HeldBlock[]): Wanted {

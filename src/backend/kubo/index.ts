@@ -163,7 +163,7 @@ function createBackend(
   const backend: Backend = {
     kind: 'kubo',
     location: `kubo:${client.address}`,
-    hashesBlocks: true,
+    provesBlocks: true,
     getBlocks: (cids, options) => read(() => getBlocks(client, cids, own(options))),
     hasBlocks: (cids, options) => read(() => hasBlocks(client, cids, own(options))),
     heal: (blocks, options) => change(() => healBlocks(client, blocks, own(options))),

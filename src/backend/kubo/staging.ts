@@ -15,7 +15,7 @@ import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
 import { createQueue } from './queue.ts'
 import type { Tidy } from './tidy.ts'
-import { lookBefore } from './whole.ts'
+import { allThere, lookBefore } from './whole.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
 /** The first is smaller, so that the node has something to do soon. */
@@ -82,6 +82,7 @@ export function createStaging(
       const needed = await importer.pinsNeeded(blocks, options)
       const intent = await importer.put({ ...spec, blocks }, needed, options)
       if (intent !== undefined) intents.push(intent)
+      await allThere(client, toHold, options)
     }
     const makeWhole = await looking
     await makeWhole(options)
