@@ -14,10 +14,8 @@ import type { CallOptions, HeldCid } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
 import { heldBy } from './holder.ts'
-import { pinDirectly, withoutPin } from './pins.ts'
+import { PINS_A_REQUEST, pinDirectly, withoutPin } from './pins.ts'
 import { getBlocks } from './blocks.ts'
-
-const PINS_A_REQUEST = 64
 
 /** What a sweep has marked: what is held deep by its CID, all by their digests, as holders link to them. */
 export class Marks {

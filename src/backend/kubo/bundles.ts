@@ -6,7 +6,7 @@
  * empty file in MFS whose name is the CID: written after the commit and before the intent goes that names
  * it, removed after its pin was dropped. So there is always an intent or a record by which a sweep finds it.
  */
-import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
+import { CODEC_RAW, parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import { isCairnError } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import type { Mfs } from './mfs.ts'
@@ -21,28 +21,18 @@ export interface Bundles {
 }
 
 /** The identity CID of nothing: a file without a block. */
-const EMPTY_FILE = printCid(Uint8Array.of(1, 0x55, 0, 0))
+const EMPTY_FILE = printCid(Uint8Array.of(1, CODEC_RAW, 0, 0))
 const FILES_A_REQUEST = 64
 
 const recordOf = (bundle: CidBytes): string => `${BUNDLES}/${printCid(bundle)}`
 
 export function createBundles(mfs: Mfs): Bundles {
-  const write = async (bundle: CidBytes, options?: CallOptions): Promise<void> => {
-    try {
-      await mfs.link(EMPTY_FILE, recordOf(bundle), options)
-    } catch (error) {
-      if (!means(error, 'nameTaken')) throw error
-    }
-  }
-
   return {
     async record(bundle, options) {
       try {
-        await write(bundle, options)
+        await mfs.linkInto(BUNDLES, EMPTY_FILE, printCid(bundle), options)
       } catch (error) {
-        if (!means(error, 'pathMissing')) throw error
-        await mfs.makeDirectory(BUNDLES, options)
-        await write(bundle, options)
+        if (!means(error, 'nameTaken')) throw error
       }
     },
     async list(options) {

@@ -13,7 +13,6 @@ import { unreadable, VOID_MS, type LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
 import { INTENTS } from './paths.ts'
 import { mapAtOnce } from './queue.ts'
-import { means } from './refusals.ts'
 import { timedName, timeOfName } from './timed-name.ts'
 
 export interface IntentSpec {
@@ -61,17 +60,11 @@ export function createIntents(
   now: () => number,
   onError: (error: unknown) => void,
 ): Intents {
-  const put = async (path: string, bytes: Uint8Array, options?: CallOptions): Promise<void> => {
-    if (bytes.length > MAX_INLINE_BYTES) return mfs.write(path, bytes, options)
+  const put = async (name: string, bytes: Uint8Array, options?: CallOptions): Promise<void> => {
+    if (bytes.length > MAX_INLINE_BYTES) return mfs.write(`${INTENTS}/${name}`, bytes, options)
     // A CID that holds its own bytes makes a small file in one call, without a block.
     const cid = printCid(Uint8Array.from([1, CODEC_RAW, 0, ...varintOf(bytes.length), ...bytes]))
-    try {
-      await mfs.link(cid, path, options)
-    } catch (error) {
-      if (!means(error, 'pathMissing')) throw error
-      await mfs.makeDirectory(INTENTS, options)
-      await mfs.link(cid, path, options)
-    }
+    return mfs.linkInto(INTENTS, cid, name, options)
   }
   const names = async (options?: CallOptions): Promise<string[]> =>
     ((await mfs.list(INTENTS, options)) ?? []).filter((name) => timeOfName(name) !== undefined)
@@ -87,9 +80,9 @@ export function createIntents(
   return {
     async write(spec, options) {
       const at = now()
-      const path = `${INTENTS}/${timedName(at)}`
-      await put(path, Buffer.from(intentJson(spec)), options)
-      return { path, pins: spec.pins, at }
+      const name = timedName(at)
+      await put(name, Buffer.from(intentJson(spec)), options)
+      return { path: `${INTENTS}/${name}`, pins: spec.pins, at }
     },
 
     async deadAt(moment, options) {

@@ -21,6 +21,8 @@ export interface Mfs {
   makeDirectory(path: string, options?: CallOptions): Promise<void>
   /** Puts what `cid` names at `path`, where the directory must be and the name must be free. */
   link(cid: string, path: string, options?: CallOptions): Promise<void>
+  /** As `link`, and makes the directory where it is missing. */
+  linkInto(directory: string, cid: string, name: string, options?: CallOptions): Promise<void>
   /** Replaces the file. Makes the directories. */
   write(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
   /** Replaces a file that is there. */
@@ -53,6 +55,11 @@ export function createMfs(client: KuboClient): Mfs {
     }
   }
 
+  const link: Mfs['link'] = (cid, path, options) =>
+    change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options)
+  const makeDirectory: Mfs['makeDirectory'] = (path, options) =>
+    change('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options)
+
   return {
     async list(path, options) {
       const answer = await orMissing(client.read('files/ls', { arg: path, U: true }, options))
@@ -67,10 +74,17 @@ export function createMfs(client: KuboClient): Mfs {
       if (typeof Hash === 'string') return Hash
       throw notAnAnswer('files/stat', answer.toString())
     },
-    makeDirectory: (path, options) =>
-      change('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options),
-    link: (cid, path, options) =>
-      change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options),
+    makeDirectory,
+    link,
+    async linkInto(directory, cid, name, options) {
+      try {
+        await link(cid, `${directory}/${name}`, options)
+      } catch (error) {
+        if (!means(error, 'pathMissing')) throw error
+        await makeDirectory(directory, options)
+        await link(cid, `${directory}/${name}`, options)
+      }
+    },
     write: (path, bytes, options) =>
       change(
         'files/write',

@@ -14,7 +14,7 @@ export type PinType = 'recursive' | 'direct'
 
 const AT_ONCE = 16
 /** Keeps the address of a request well under the limits of proxies. */
-const PINS_A_REQUEST = 64
+export const PINS_A_REQUEST: number = 64
 
 async function isPinned(
   client: KuboClient,

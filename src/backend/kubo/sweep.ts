@@ -23,10 +23,9 @@ import type { Condemned } from './condemned.ts'
 import type { DeadIntents, Intents } from './intents.ts'
 import type { KuboLease, LeaseFile, LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
-import type { PinType } from './pins.ts'
+import { PINS_A_REQUEST, type PinType } from './pins.ts'
 import { unnamedPins, unpin, unpinningEnded } from './unpin.ts'
 
-const PINS_A_REQUEST = 64
 /** Others may drop pins meanwhile, but not each that is listed anew. */
 const MOST_PASSES = 5
 const PAUSE_MS = 100

@@ -15,7 +15,7 @@ const AT_ONCE = 32
 
 type MakeWhole = (options?: CallOptions) => Promise<void>
 
-/** To be asked before they are sent; the answer is called after. */
+/** To be asked when they are about to be sent, or beside it; the answer is called after. */
 export async function lookBefore(
   client: KuboClient,
   blocks: readonly Block[],
