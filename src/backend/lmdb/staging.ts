@@ -9,9 +9,9 @@ import type { NewBlock } from './blocks.ts'
 import type { Environment } from './environment.ts'
 import type { HeldLease } from './leases.ts'
 
-const MAX_BUFFERED = 12 * 2 ** 20
+const MAX_BUFFERED = 8 * 2 ** 20
 const START_WRITING = 2 * 2 ** 20
-const MAX_TRANSACTION = 12 * 2 ** 20
+const MAX_TRANSACTION = 8 * 2 ** 20
 const MAX_TRANSACTION_BUSY = 2 ** 20
 /** What a block takes in memory besides its bytes: mostly the page of its digest, which is like no other's. */
 const BLOCK_WEIGHT = 2000
