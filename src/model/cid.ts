@@ -4,7 +4,7 @@
  *
  * Cairn's own blocks all have the same 36-byte shape: version 1, a codec, sha2-256, 32 bytes.
  */
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
@@ -29,8 +29,9 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
+/** In one call: a `Hash` object for each of many small blocks would cost as much again, and a collection of it. */
 function sha256(bytes: Uint8Array): Uint8Array {
-  return createHash('sha256').update(bytes).digest()
+  return hash('sha256', bytes, 'buffer')
 }
 
 /** The CID of `bytes` under one of the one-byte codecs (raw, dag-pb, dag-cbor). */
