@@ -106,6 +106,19 @@ function checkSuccession(
   )
 }
 
+/** In blocks that are oldest first, the index of the first one with a position from `since` on. */
+export function indexFrom(blocks: readonly LoadedBlock[], since: number): number {
+  let low = 0
+  let high = blocks.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const block = blocks[middle]?.block
+    if (block !== undefined && block.first + block.entries.length <= since) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
 /** The blocks between base and head, oldest first. At most the chain limit, so they fit in memory. */
 export async function readChain(store: BlockReader, options: WalkOptions): Promise<LoadedBlock[]> {
   const blocks: LoadedBlock[] = []

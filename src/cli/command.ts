@@ -6,6 +6,7 @@ import type { Values } from '../config/schema.ts'
 import type { Cairn } from '../engine/cairn.ts'
 import type { Logger, LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
+import type { Backend } from '../store/backend.ts'
 import type { CommandEntry } from './commands.ts'
 import type { Options } from './options.ts'
 import type { Output } from './output.ts'
@@ -13,6 +14,8 @@ import type { ProgressReporter } from './progress.ts'
 
 export interface CommandContext {
   readonly config: Config
+  /** Resolves the settings again, from what the flags, the environment and the files say now. */
+  readonly reloadConfig: () => Promise<Config>
   readonly output: Output
   readonly progress: ProgressReporter
   readonly log: Logger
@@ -44,30 +47,30 @@ const SLOW_OPEN_MS = 2000
 export async function withStore<T>(
   context: CommandContext,
   create: boolean,
-  use: (cairn: Cairn) => Promise<T>,
+  use: (cairn: Cairn, backend: Backend) => Promise<T>,
 ): Promise<T> {
   const { config, log, signal } = context
-  const { openCairn } = await import('../compose.ts')
+  const { openBackend } = await import('../compose.ts')
+  const engine = await import('../engine/cairn.ts')
   const { values } = config
   const waiting = setTimeout(() => {
     context.output.note(`waiting for ${values.store} to answer; it may be starting`)
   }, SLOW_OPEN_MS)
-  const cairn = await openCairn(values.store, {
+  const backend = await openBackend(values.store, {
     create,
     kuboToken: values.kubo_token ?? undefined,
     indexPointerPath: values.index_pointer_path ?? undefined,
     compat: compatOf(values),
     deadlineMs: values.deadline,
-    cacheBytes: values.cache_bytes,
-    log,
     signal,
     onBackgroundError: (error) =>
       log.error('background.failed', {
         message: error instanceof Error ? error.message : String(error),
       }),
   }).finally(() => clearTimeout(waiting))
+  const cairn = new engine.Cairn(backend, { cacheBytes: values.cache_bytes, log })
   try {
-    return await use(cairn)
+    return await use(cairn, backend)
   } finally {
     await cairn.close()
   }

@@ -13,6 +13,7 @@ const WRITE = 'Write:'
 const READ = 'Read:'
 const SNAPSHOT = 'Snapshots:'
 const MOVE = 'Move:'
+const SERVE = 'Serve:'
 const OTHER = 'Look after it:'
 
 export const COMMANDS: readonly CommandEntry[] = [
@@ -126,6 +127,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/car.ts')).car,
   },
   {
+    name: 'serve',
+    group: SERVE,
+    summary: 'serve the store over HTTP and keep it safe: snapshots, backups, alerts',
+    load: async () => (await import('./command/serve.ts')).serve,
+  },
+  {
+    name: 'token',
+    group: SERVE,
+    summary: 'who may use the service: make, list and revoke tokens',
+    load: async () => (await import('./command/token.ts')).token,
+  },
+  {
     name: 'status',
     group: OTHER,
     summary: 'counts, sizes and the index pointer',
@@ -148,6 +161,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: OTHER,
     summary: 'check the machine, the store and the dataset',
     load: async () => (await import('./command/doctor.ts')).doctor,
+  },
+  {
+    name: 'health',
+    group: OTHER,
+    summary: 'is the data safe? a line for each check',
+    load: async () => (await import('./command/health.ts')).health,
+  },
+  {
+    name: 'coverage',
+    group: OTHER,
+    summary: 'which moments could be brought back, and from what',
+    load: async () => (await import('./command/coverage.ts')).coverageCommand,
   },
   {
     name: 'verify',

@@ -1,37 +1,10 @@
 /** How values are written at the edge: times as RFC 3339, CIDs as text, sizes for people. */
-import { printCid, type CidBytes } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
+import { printOrNull } from '../model/entry-record.ts'
+import { formatTime } from '../model/time.ts'
 
-/** RFC 3339 ends with the year 9999. */
-const LAST_RFC_3339 = 253_402_300_799_999
-
-/** RFC 3339; later than the year 9999, integer milliseconds. */
-export function formatTime(ms: number): string | number {
-  return ms > LAST_RFC_3339 ? ms : new Date(ms).toISOString()
-}
-
-export interface EntryRecord {
-  readonly pi: string
-  readonly ver: number
-  readonly tip: string | null
-  readonly ts: string | number
-  readonly exp: string | number | null
-}
-
-/** An entry as every command prints it in JSON. */
-export function entryRecord({ pi, ver, tip, ts, exp }: Entry): EntryRecord {
-  return {
-    pi,
-    ver,
-    tip: printOrNull(tip),
-    ts: formatTime(ts),
-    exp: exp === null ? null : formatTime(exp),
-  }
-}
-
-export function printOrNull(cid: CidBytes | null): string | null {
-  return cid === null ? null : printCid(cid)
-}
+export { entryRecord, printOrNull } from '../model/entry-record.ts'
+export { formatTime } from '../model/time.ts'
 
 /** An entry as a line for people: tab-separated, "-" for no content. */
 export function entryRow({ pi, ver, tip, ts }: Entry): string {

@@ -1,12 +1,12 @@
 /** One line of NDJSON as an entry: `{"pi","ver"?,"tip"?,"ts"?,"exp"?,"value"?}`. */
-import { parseContent } from '../content/encode.ts'
+import { needsDagJson, parseContent } from '../content/encode.ts'
 import type { ImportEntry } from '../engine/import-entry.ts'
 import { CairnError, toCairnError } from '../errors.ts'
 import { parseCid } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { parseVersion } from '../model/entry.ts'
 import type { Line } from './lines.ts'
-import { readTime } from './parse.ts'
+import { readTime } from '../model/time.ts'
 
 export interface ImportLine {
   readonly number: number
@@ -15,9 +15,6 @@ export interface ImportLine {
 }
 
 const FIELDS = new Set(['pi', 'ver', 'tip', 'ts', 'exp', 'value'])
-/** What plain JSON reads otherwise than DAG-JSON: links and bytes, and integers beyond 2^53. */
-const NEEDS_DAG_JSON = /"\/"|\\u002f|\d{16}/i
-
 /** Undefined for a line without anything on it. */
 export function parseImportLine({ number, text }: Line): ImportLine | undefined {
   if (text.trim() === '') return undefined
@@ -72,7 +69,7 @@ function parseFields(text: string): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw refused('It is not an object')
   const fields = value as Record<string, unknown>
-  if (!Object.hasOwn(fields, 'value') || !NEEDS_DAG_JSON.test(text)) return fields
+  if (!Object.hasOwn(fields, 'value') || !needsDagJson(text)) return fields
   return { ...fields, value: (parseContent(text) as Record<string, unknown>)['value'] }
 }
 

@@ -3,7 +3,7 @@
  * `process.exitCode`; the process ends by itself when nothing is open any more.
  */
 import { setMaxListeners } from 'node:events'
-import { resolveConfig } from '../config/resolve.ts'
+import { resolveConfig, type Config } from '../config/resolve.ts'
 import { redactor } from '../config/secrets.ts'
 import { Options } from './options.ts'
 import { failureOf, reportFailure } from './failure.ts'
@@ -61,17 +61,28 @@ async function runCall(
 ): Promise<void> {
   output.quiet = options['quiet'] === true
   const configFile = options['config']
-  const config = await resolveConfig({
-    flags: settingFlags(options),
-    configFile: typeof configFile === 'string' ? configFile : undefined,
-    env: process.env,
-    cwd: process.cwd(),
-  })
+  const reloadConfig = (): Promise<Config> =>
+    resolveConfig({
+      flags: settingFlags(options),
+      configFile: typeof configFile === 'string' ? configFile : undefined,
+      env: process.env,
+      cwd: process.cwd(),
+    })
+  const config = await reloadConfig()
   output.redact = redactor(config.values)
   const progress = new ProgressReporter(output, options['progress'] !== false)
   const log = createLog(config.values.log_level, output)
   try {
-    await spec.run({ config, output, progress, log, signal, args, options: new Options(options) })
+    await spec.run({
+      config,
+      reloadConfig,
+      output,
+      progress,
+      log,
+      signal,
+      args,
+      options: new Options(options),
+    })
   } finally {
     progress.end()
   }

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CairnError } from '../errors.ts'
-import { fileError } from './input.ts'
+import { fileError } from '../util/file-error.ts'
 
 const FLUSH_CHARS = 256 * 1024
 

@@ -1,7 +1,8 @@
 /** The options that name a retention policy. */
-import { CairnError } from '../errors.ts'
 import type { Command } from 'commander'
+import { span } from '../config/kinds.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
+import { kindOption } from './backup-options.ts'
 import { collect, type Options } from './options.ts'
 
 export function addRetentionOptions(command: Command): Command {
@@ -31,23 +32,7 @@ export function retentionPolicy(options: Options): RetentionPolicy {
   return Object.fromEntries(Object.entries(rules).filter(([, rule]) => rule !== undefined))
 }
 
-const SPAN = /^(\d{1,6})\s*(s|m|h|d|w|y)$/
-const DAY_MS = 86_400_000
-const UNITS: Readonly<Record<string, number>> = {
-  s: 1000,
-  m: 60_000,
-  h: 3_600_000,
-  d: DAY_MS,
-  w: 7 * DAY_MS,
-  y: 366 * DAY_MS,
-}
-
 /** A span of time that may be long, in milliseconds. */
 export function parseSpan(flag: string, text: string): number {
-  const [, count = '', unit = ''] = SPAN.exec(text) ?? []
-  const value = Number(count) * (UNITS[unit] ?? 0)
-  if (count !== '' && value > 0) return value
-  throw new CairnError('usage', `${flag} cannot be "${text.slice(0, 60)}".`, {
-    hint: 'Give a time such as 36h, 30d, 8w or 1y.',
-  })
+  return kindOption(span, flag, text)
 }

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import { openBackend } from '../compose.ts'
 import type { Backend } from '../store/backend.ts'
-import { withFiles } from './backup-options.ts'
+import { withFiles } from '../util/file-error.ts'
 import type { CommandContext } from './command.ts'
 
 /** The configured store, and the folder of its ledger. */

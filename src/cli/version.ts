@@ -1,2 +1,1 @@
-/** The version of package.json; a test compares. */
-export const VERSION = '0.1.0'
+export { VERSION } from '../version.ts'

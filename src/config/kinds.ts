@@ -67,6 +67,39 @@ export const duration: Kind<number> = {
   },
 }
 
+const DAY_MS = 86_400_000
+const SPAN = /^(\d{1,6})\s*(s|m|h|d|w|y)$/
+const SPAN_UNITS: Readonly<Record<string, number>> = {
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: DAY_MS,
+  w: 7 * DAY_MS,
+  y: 366 * DAY_MS,
+}
+
+/** Milliseconds of a time that may be long, or 0. */
+export const span: Kind<number> = {
+  shape: 'a time such as 30s, 36h, 30d, 8w, or 0',
+  parse: (given) => {
+    if (given === '0') return 0
+    const [, count = '', unit = ''] = SPAN.exec(given) ?? []
+    const value = Number(count) * (SPAN_UNITS[unit] ?? 0)
+    if (count !== '') return value
+    throw new Error('a time such as 30s, 36h, 30d or 8w, or 0 for none')
+  },
+}
+
+/** Words between commas. */
+export const list: Kind<readonly string[]> = {
+  shape: 'words between commas',
+  parse: (given) =>
+    given
+      .split(',')
+      .map((one) => one.trim())
+      .filter((one) => one !== ''),
+}
+
 /** Parses what `origin` gave for `name`; a secret's text stays out of the message. */
 export function parseAs<T>(
   kind: Kind<T>,

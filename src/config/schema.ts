@@ -4,10 +4,11 @@
  */
 import type { ContentMode } from '../model/entry.ts'
 import { bytes, duration, oneOf, optionalText, text, wholeNumber, type Kind } from './kinds.ts'
+import { SERVICE_SETTINGS, type ServiceValues } from './service-settings.ts'
 
 export type LogLevel = 'silent' | 'error' | 'info' | 'debug'
 
-export interface Values {
+export interface Values extends ServiceValues {
   readonly data_dir: string
   readonly store: string
   readonly dataset: string
@@ -170,7 +171,7 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     kind: text,
     env: ['CAIRN_BACKUPS_DIR', 'BACKUPS_DIR'],
     flag: '--backups-dir <dir>',
-    commands: ['export-car', 'drill', 'prune'],
+    commands: ['export-car', 'drill', 'prune', 'health', 'coverage'],
     fallback: ({ data_dir }) => `${data_dir}/backups`,
     fallbackText: 'DATA_DIR/backups',
     description: 'the folder of backups',
@@ -190,6 +191,7 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     fallback: () => 'error',
     description: 'what is logged on stderr; -v means info, -vv debug',
   },
+  ...SERVICE_SETTINGS,
 }
 
 export const SETTING_NAMES: readonly SettingName[] = Object.keys(SETTINGS) as SettingName[]

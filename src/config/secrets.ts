@@ -13,12 +13,13 @@ export function maskUrls(text: string): string {
 
 /** A function that masks the secrets among the settings wherever they stand in a text. */
 export function redactor(
-  values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store'>,
+  values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store' | 'alert_webhook'>,
 ): (text: string) => string {
   const parts = [
     ...tokenParts(values.kubo_token ?? ''),
     ...urlParts(values.kubo_url),
     ...urlParts(values.store),
+    ...hookParts(values.alert_webhook ?? ''),
   ]
   const forms = new Set(
     parts
@@ -45,6 +46,12 @@ function urlParts(url: string): string[] {
     const [, ...password] = user.split(':')
     return [user, password.join(':'), decoded(password.join(':'))]
   })
+}
+
+/** Whoever knows the path of a webhook may post to it. */
+function hookParts(url: string): string[] {
+  const path = url.replace(/^[a-z]+:\/\/[^/?#]*/i, '')
+  return [url, ...urlParts(url), ...(path.length > 1 ? [path] : [])]
 }
 
 function decoded(text: string): string {

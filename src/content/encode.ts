@@ -31,8 +31,35 @@ export function encodeJson(value: ContentValue): Block {
       },
     )
   }
+  refuseLoneSurrogates(bytes, value)
   return cborBlock(bytes)
 }
+
+/** What the encoder writes in the place of half a surrogate pair: U+FFFD, which may also have been meant. */
+const REPLACEMENT = Buffer.from('\ufffd')
+
+function refuseLoneSurrogates(bytes: Uint8Array, value: ContentValue): void {
+  const isWhole = !Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).includes(REPLACEMENT)
+  if (isWhole || isWellFormed(value)) return
+  throw new CairnError(
+    'invalid_content',
+    'A value cannot be stored: a text in it is not Unicode.',
+    {
+      hint: 'It has half of a surrogate pair (\\ud800 to \\udfff): write both halves, or neither.',
+    },
+  )
+}
+
+function isWellFormed(value: unknown): boolean {
+  if (typeof value === 'string') return value.isWellFormed()
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return true
+  return Object.entries(value).every(([key, one]) => key.isWellFormed() && isWellFormed(one))
+}
+
+/** What plain JSON reads otherwise than DAG-JSON: links and bytes, and integers beyond 2^53. */
+const NEEDS_DAG_JSON = /"\/"|\\u002f|\d{16}/i
+
+export const needsDagJson = (text: string): boolean => NEEDS_DAG_JSON.test(text)
 
 /** JSON text with DAG-JSON's links and bytes. */
 export function parseContent(text: string): ContentValue {

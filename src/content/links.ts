@@ -14,6 +14,7 @@ import {
   type CidBytes,
 } from '../model/cid.ts'
 import { scanLinks } from './scan-links.ts'
+import { cborLinks, pbLinks } from './written-links.ts'
 
 /** Deeper nesting inside one block is refused; real content has a few levels. */
 const MAX_NESTING = 1000
@@ -25,7 +26,10 @@ export function linksOf(cid: CidBytes, bytes: Uint8Array): CidBytes[] {
   if (scanned !== undefined) return scanned
   const links: CidBytes[] = []
   collect(decodeContent(cid, codec, bytes), links, 0)
-  return links
+  if (codec === CODEC_DAG_JSON) return links
+  const written = codec === CODEC_DAG_CBOR ? cborLinks(bytes) : pbLinks(bytes)
+  for (const link of written) cidParts(link)
+  return written
 }
 
 /** The value of a content block that is no raw block. */

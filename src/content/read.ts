@@ -1,9 +1,13 @@
 /** Reading content back: a value for dag-cbor and dag-json, a stream of bytes for raw and UnixFS. */
+import type { UnixFSFile } from 'ipfs-unixfs-exporter'
 import { CID } from 'multiformats/cid'
 import { CairnError, toCairnError } from '../errors.ts'
 import { CODEC_DAG_PB, CODEC_RAW, cidParts, printCid, type CidBytes } from '../model/cid.ts'
 import { readProvedBlock, type BlockReader } from '../store/proved.ts'
 import { decodeContent } from './links.ts'
+
+/** Of a file so much is in memory at a time: the library reads on, however slowly its bytes are taken. */
+const WINDOW_BYTES = 4 << 20
 
 export type Content =
   | { readonly kind: 'value'; readonly value: unknown }
@@ -50,8 +54,8 @@ async function fileBytes(
   const file = await exporter(CID.decode(tip), blocks, options).catch((error: unknown) => {
     throw notAFile(tip, error)
   })
-  if (file.type === 'file' || file.type === 'raw' || file.type === 'identity')
-    return parts(tip, file.content())
+  if (file.type === 'file') return parts(tip, windowsOf(file, options))
+  if (file.type === 'raw' || file.type === 'identity') return parts(tip, file.content())
   throw new CairnError(
     'invalid_content',
     `The content ${printCid(tip)} is a UnixFS ${file.type}, not a file.`,
@@ -59,6 +63,16 @@ async function fileBytes(
       hint: 'Read it with an IPFS tool, such as `ipfs ls`.',
     },
   )
+}
+
+async function* windowsOf(
+  { size, content }: Pick<UnixFSFile, 'size' | 'content'>,
+  options: { readonly signal?: AbortSignal },
+): AsyncGenerator<Uint8Array> {
+  const end = Number(size)
+  for (let offset = 0; offset < end; offset += WINDOW_BYTES) {
+    yield* content({ ...options, offset, length: Math.min(WINDOW_BYTES, end - offset) })
+  }
 }
 
 async function* parts(

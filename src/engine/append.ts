@@ -9,11 +9,13 @@
  */
 import { CairnError, throwIfAborted, toCairnError, type ErrorCode } from '../errors.ts'
 import { chainBlocks } from '../chain/extend.ts'
-import type { Block } from '../model/cid.ts'
+import { indexFrom, type LoadedBlock } from '../chain/walk.ts'
+import type { Block, CidBytes } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
 import { momentOf, type Context } from './context.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
+import { secondsSince } from './observe.ts'
 import type { Move, Pointer, Reliance } from './pointer.ts'
 import type { State } from './state.ts'
 
@@ -22,6 +24,8 @@ export interface Appended {
   readonly ver: number
   /** Its place in the dataset's log; null when it was there before and is folded into the snapshot. */
   readonly position: number | null
+  /** The chain block that carries it; null where `position` is. */
+  readonly block: CidBytes | null
   readonly status: 'appended' | 'already'
 }
 
@@ -97,9 +101,19 @@ export class Appender {
   append(batch: Batch): Promise<Appended[]> {
     if (batch.drafts.length === 0) return Promise.resolve([])
     return new Promise((resolve, reject) => {
-      this.#queue.push({ ...batch, resolve, reject })
+      this.#queue.push({ ...batch, resolve: this.#timed(resolve), reject })
       if (!this.#running) void this.#run()
     })
+  }
+
+  #timed(resolve: Waiting['resolve']): Waiting['resolve'] {
+    const { observe } = this.#context
+    if (observe === undefined) return resolve
+    const began = performance.now()
+    return (result) => {
+      resolve(result)
+      observe('append', secondsSince(began), { dataset: this.#pointer.dataset })
+    }
   }
 
   async #run(): Promise<void> {
@@ -171,15 +185,12 @@ export class Appender {
         if (!accepted.plain && !fresh && state === this.#pointer.seen) return { stay: 'stale' }
         const room = state.commit.settings.chainLimit - state.commit.recentCount
         if (accepted.entries.length > room) return { stay: 'full' }
-        const result = answersOf(accepted, state.commit.next)
-        if (accepted.entries.length === 0) return { stay: result }
+        if (accepted.entries.length === 0) return { stay: answersOf(accepted, state, []) }
         const content = group.flatMap((waiting) => waiting.content)
         const { at, entries, liveChange } = accepted
-        return {
-          ...appendMove(state, { at, entries, liveChange, reason: 'append' }, content),
-          relies: relianceOf(group),
-          result,
-        }
+        const move = appendMove(state, { at, entries, liveChange, reason: 'append' }, content)
+        const result = answersOf(accepted, state, move.appended)
+        return { ...move, relies: relianceOf(group), result }
       },
       { fresh },
     )
@@ -266,17 +277,18 @@ async function newestEntries(state: State, group: readonly Waiting[]): Promise<M
 
 function answersOf(
   accepted: Accepted,
-  next: number,
+  { commit, chain }: State,
+  appended: readonly LoadedBlock[],
 ): readonly (readonly Appended[] | CairnError)[] {
+  const answerOf = ({ verdict, index, position: before }: Answer): Appended => {
+    const { status, entry } = verdict
+    const [blocks, position] =
+      index === undefined ? [chain, before] : [appended, commit.next + index]
+    const block = position === null ? null : (blocks[indexFrom(blocks, position)]?.cid ?? null)
+    return { pi: entry.pi, ver: entry.ver, position, block, status }
+  }
   return accepted.answers.map((answer) =>
-    answer instanceof CairnError
-      ? answer
-      : answer.map(({ verdict, index, position }) => ({
-          pi: verdict.entry.pi,
-          ver: verdict.entry.ver,
-          position: index === undefined ? position : next + index,
-          status: verdict.status,
-        })),
+    answer instanceof CairnError ? answer : answer.map(answerOf),
   )
 }
 
@@ -319,7 +331,7 @@ function appendMove(
   state: State,
   { entries, at, liveChange, reason }: AppendedEntries,
   content: readonly Block[] = [],
-): Omit<Move<never>, 'result'> {
+): Omit<Move<never>, 'result'> & Required<Pick<Move<never>, 'appended'>> {
   const appended = chainBlocks(state.commit, state.chain, entries, at)
   const last = appended.at(-1)
   if (last === undefined) throw new CairnError('internal', 'an append without entries')

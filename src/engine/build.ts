@@ -26,6 +26,7 @@ import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
 import { checkNotes } from './notes.ts'
+import { BuildLaps } from './observe.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
 import { overlayEntries, type State } from './state.ts'
@@ -68,6 +69,7 @@ export async function buildSnapshot(
 ): Promise<BuildReport> {
   const { signal, onProgress } = options
   checkNotes(options)
+  const laps = new BuildLaps()
   const from = await pointer.current(signal)
   const at = momentOf(context, from.commit)
   if (options.force !== true && isUpToDate(from, at, options)) return unchanged(from)
@@ -78,14 +80,20 @@ export async function buildSnapshot(
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
     const stager = new NodeStager(staging, signal)
+    laps.end('read')
     const merged = await mergeChain(context, from, at, stager, options)
+    laps.end('merge')
     await stager.finish()
+    laps.end('stage')
     await readBack(context, stager.written, signal, (done) =>
       onProgress?.({ step: 'prove', done, total: stager.written.length }),
     )
+    laps.end('prove')
     const header = headerOf(from, merged, at, options)
     const committed = await commitSnapshot(context, pointer, from, { header, staging, signal })
     outcome = 'committed'
+    laps.end('commit')
+    laps.tell(context.observe, pointer.dataset)
     context.log.info('snapshot.built', {
       dataset: pointer.dataset,
       seq: header.seq,

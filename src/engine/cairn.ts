@@ -6,6 +6,7 @@ import { NodeStore } from '../tree/node-store.ts'
 import { REAL_TIMERS, SILENT, type Context, type Logger, type Timers } from './context.ts'
 import { Dataset, type DatasetOptions } from './dataset.ts'
 import { createDataset, parseDatasetName, type InitOptions } from './genesis.ts'
+import { guarded, secondsSince, type Observe } from './observe.ts'
 import { Pointer } from './pointer.ts'
 import type { OpenCar } from '../car/state.ts'
 import { restoreCar, type RestoreCarOptions, type RestoredCar } from './restore-car.ts'
@@ -14,6 +15,8 @@ export interface CairnOptions {
   /** Bytes of decoded tree nodes that are kept in memory; 128 MiB unless given. */
   readonly cacheBytes?: number | undefined
   readonly log?: Logger | undefined
+  /** Is told how long operations took that went well. Called often: it should return at once. */
+  readonly observe?: Observe | undefined
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
   readonly timers?: Timers | undefined
@@ -29,6 +32,7 @@ export class Cairn {
 
   constructor(backend: Backend, options: CairnOptions = {}) {
     const random = options.randomBytes ?? randomBytes
+    const log = options.log ?? SILENT
     this.#context = {
       backend,
       nodes: new NodeStore(backend, options.cacheBytes ?? DEFAULT_CACHE_BYTES),
@@ -36,7 +40,8 @@ export class Cairn {
       timers: options.timers ?? REAL_TIMERS,
       randomBytes: random,
       writer: Buffer.from(random(8)).toString('hex'),
-      log: options.log ?? SILENT,
+      log,
+      observe: guarded(options.observe, log),
     }
   }
 
@@ -96,9 +101,16 @@ export class Cairn {
   }
 
   /** Brings back the state that CARs hold: one, or a base and its deltas. */
-  restoreCar(cars: readonly OpenCar[], options: RestoreCarOptions = {}): Promise<RestoredCar> {
+  async restoreCar(
+    cars: readonly OpenCar[],
+    options: RestoreCarOptions = {},
+  ): Promise<RestoredCar> {
     this.#checkOpen()
-    return restoreCar(this.#context, cars, (name) => this.#pointer(name), options)
+    const began = performance.now()
+    const restored = await restoreCar(this.#context, cars, (name) => this.#pointer(name), options)
+    if (restored.status === 'restored')
+      this.#context.observe?.('restore', secondsSince(began), { dataset: restored.dataset })
+    return restored
   }
 
   /** Gives the space of what was freed back to the system, as far as the store can. */

@@ -2,6 +2,7 @@
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Backend } from '../store/backend.ts'
 import type { NodeStore } from '../tree/node-store.ts'
+import type { Observe } from './observe.ts'
 
 /** Where the engine says what it does; never results, never secrets. */
 export interface Logger {
@@ -56,4 +57,6 @@ export interface Context {
   /** Names this process in commits; random. */
   readonly writer: string
   readonly log: Logger
+  /** Is told how long operations took. */
+  readonly observe?: Observe | undefined
 }

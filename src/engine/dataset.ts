@@ -6,24 +6,31 @@ import type { BlockWriter } from '../car/writer.ts'
 import { CairnError, isCairnError } from '../errors.ts'
 import type { ContentValue } from '../content/encode.ts'
 import { readContent, type Content } from '../content/read.ts'
-import type { Block, CidBytes } from '../model/cid.ts'
+import { bytesEqual, type Block, type CidBytes } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { isExpired, type Entry } from '../model/entry.ts'
+import type { Commit } from '../model/commit.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
+import type { SnapshotHeader } from '../model/snapshot.ts'
 import { diffTrees, type Change } from '../tree/diff.ts'
 import { Appender, type Appended } from './append.ts'
 import { bulkLoad, type BulkOptions, type BulkReport } from './bulk.ts'
 import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { BatchContent } from './batch-content.ts'
 import { buildSnapshot, type BuildOptions, type BuildReport } from './build.ts'
+import { followLog, type ChangesOptions, type LogChange } from './changes.ts'
 import { chunksOf, type Chunk } from './chunks.ts'
 import { ContentProof } from './content-proof.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { momentOf, type Context } from './context.ts'
 import { parseCidLike, type AppendEntry, type CidLike, type Draft } from './draft.ts'
 import { exportCar, type ExportCarOptions, type ExportedCar } from './export-car.ts'
+import { headOf, type DatasetHead } from './head.ts'
 import { historyOf, type LoggedEntry } from './history.ts'
 import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
+import { secondsSince } from './observe.ts'
+import { logBackPage, type LogBackOptions, type LogBackPage } from './log-back.ts'
+import { logPage, type LogOptions, type LogPage } from './log.ts'
 import type { Pointer } from './pointer.ts'
 import { prune, type PruneOptions, type PruneReport } from './prune/prune.ts'
 import {
@@ -43,6 +50,15 @@ export interface PutOptions extends CallOptions, Omit<AppendEntry, 'pi' | 'tip'>
 
 export interface PutResult extends Appended {
   readonly tip: CidBytes
+}
+
+/** What was written; a deletion has no tip. */
+export interface WrittenEntry extends Appended {
+  readonly tip: CidBytes | null
+}
+
+export interface FoundSnapshot extends KeptSnapshot {
+  readonly current: boolean
 }
 
 export interface DatasetOptions {
@@ -95,6 +111,15 @@ export class Dataset {
   ): Promise<PutResult[]> {
     const { appended, drafts } = await this.#write(puts, options)
     return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? new Uint8Array() }))
+  }
+
+  /** As `appendBatch`, and says each entry's tip: also that of a content that came with it. */
+  async writeBatch(
+    entries: readonly ImportEntry[],
+    options: CallOptions = {},
+  ): Promise<WrittenEntry[]> {
+    const { appended, drafts } = await this.#write(entries, options)
+    return appended.map((one, i) => ({ ...one, tip: drafts[i]?.tip ?? null }))
   }
 
   async #write(
@@ -164,10 +189,13 @@ export class Dataset {
 
   /** One page of entities. */
   async list(options: ListOptions & { at?: At | undefined } = {}): Promise<Page> {
-    return this.#pointer.reading(async (state) => {
+    const began = performance.now()
+    const page = await this.#pointer.reading(async (state) => {
       const { view, identity, totalCount } = await this.#view(state, options.at, options.signal)
       return listPage(view, { identity, totalCount }, options)
     }, options.signal)
+    this.#context.observe?.('page', secondsSince(began), { dataset: this.name })
+    return page
   }
 
   /** All entities of a range, streamed from one state. */
@@ -218,6 +246,34 @@ export class Dataset {
     )
   }
 
+  /** One page of the log: entries in the order of positions, folded or recent. */
+  log(options: LogOptions = {}): Promise<LogPage> {
+    return logPage(this.#context, this.#pointer, options)
+  }
+
+  /** One page of the log, newest first, each entry with its chain block. */
+  logBack(options: LogBackOptions): Promise<LogBackPage> {
+    return logBackPage(this.#context, this.#pointer, options)
+  }
+
+  /** The log as it grows: what is there from `since` on, then each entry when it is committed. */
+  changes(options: ChangesOptions = {}): AsyncGenerator<LogChange> {
+    return followLog(this.#context, this.#pointer, options)
+  }
+
+  /** The index pointer as it is now, and the header of its snapshot. */
+  async pointer(
+    options: CallOptions = {},
+  ): Promise<{ readonly commit: Commit; readonly header: SnapshotHeader }> {
+    const { commit, header } = await this.#pointer.current(options.signal)
+    return { commit, header }
+  }
+
+  /** Where the dataset stands: cheap enough to be asked all the time. */
+  async head(options: CallOptions = {}): Promise<DatasetHead> {
+    return headOf(await this.#pointer.current(options.signal))
+  }
+
   /** Folds the recent chain into a new snapshot. Nothing new is a success that says so. */
   build(options: BuildOptions = {}): Promise<BuildReport> {
     return this.#builds.run(() => buildSnapshot(this.#context, this.#pointer, options))
@@ -232,11 +288,14 @@ export class Dataset {
   }
 
   /** Hands all that the current state, or a kept snapshot, consists of to the writer of a CAR. */
-  exportCar(
+  async exportCar(
     begin: (root: CidBytes) => Promise<BlockWriter>,
     options: ExportCarOptions = {},
   ): Promise<ExportedCar> {
-    return exportCar(this.#context, this.#pointer, begin, options)
+    const began = performance.now()
+    const exported = await exportCar(this.#context, this.#pointer, begin, options)
+    this.#context.observe?.('export', secondsSince(began), { dataset: this.name })
+    return exported
   }
 
   /** Forgets snapshots that the rules do not name, and frees what nothing kept needs. */
@@ -272,6 +331,13 @@ export class Dataset {
   async *snapshots(options: CallOptions = {}): AsyncGenerator<KeptSnapshot> {
     const { commit } = await this.#pointer.current(options.signal)
     yield* keptSnapshots(this.#context, commit, options.signal)
+  }
+
+  /** A kept snapshot, and whether it is the current one. */
+  async snapshot(selector = 'latest', options: CallOptions = {}): Promise<FoundSnapshot> {
+    const { commit } = await this.#pointer.current(options.signal)
+    const kept = await findSnapshot(this.#context, commit, selector, options.signal)
+    return { ...kept, current: bytesEqual(kept.cid, commit.snapshot) }
   }
 
   /** The chunks of a snapshot, in the order of ids. */

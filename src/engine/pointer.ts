@@ -22,6 +22,7 @@ import {
 import type { CommitOutcome, CommitRequest, HeldBlock, Staging } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
+import { madeBy, secondsSince } from './observe.ts'
 import {
   completeState,
   overlayEntries,
@@ -73,6 +74,7 @@ export class Pointer {
   readonly #context: Context
   readonly #line = new Mutex()
   readonly #updates = new Mutex()
+  readonly #listeners = new Set<() => void>()
   #state: State
   /** The guard of another writer that was met last, and when by this process's clock. */
   #met: { readonly owner: string; readonly until: number; readonly at: number } | undefined
@@ -104,6 +106,17 @@ export class Pointer {
     return this.#state
   }
 
+  /** Calls whenever `seen` has become another commit's; until the answer is called. */
+  onMove(listener: () => void): () => void {
+    this.#listeners.add(listener)
+    return () => this.#listeners.delete(listener)
+  }
+
+  #become(state: State): void {
+    this.#state = state
+    for (const listener of this.#listeners) listener()
+  }
+
   /** The state of the newest commit. */
   async current(signal?: AbortSignal): Promise<State> {
     const { commit, cid } = this.#state.stored
@@ -126,7 +139,7 @@ export class Pointer {
     })
     // Meanwhile a commit of this process may have been adopted.
     if (prepared !== undefined && prepared.state.commit.number > this.#state.commit.number)
-      this.#state = completeState(prepared)
+      this.#become(completeState(prepared))
     return this.#state
   }
 
@@ -181,6 +194,7 @@ export class Pointer {
       }
       if ('stay' in move) return move.stay
       const next = this.#successor(state, move.changes, guard)
+      const began = performance.now()
       const outcome = await commitSurely(this.#context, {
         dataset: this.dataset,
         number: next.commit.number,
@@ -191,6 +205,10 @@ export class Pointer {
         ...(move.relies === undefined ? {} : { sweeps: move.relies.sweeps }),
       })
       if (outcome === 'committed') {
+        this.#context.observe?.('commit', secondsSince(began), {
+          dataset: this.dataset,
+          ...madeBy(state.commit, next.commit),
+        })
         await this.#adopt(state, next, move.appended)
         return move.result
       }
@@ -261,13 +279,8 @@ export class Pointer {
     if (appended !== undefined && this.#state === from) {
       const { header, chain, overlay } = from
       for (const entry of overlayEntries(appended)) overlay.set(entry)
-      this.#state = {
-        stored,
-        commit: stored.commit,
-        header,
-        chain: [...chain, ...appended],
-        overlay,
-      }
+      const { commit } = stored
+      this.#become({ stored, commit, header, chain: [...chain, ...appended], overlay })
       return
     }
     try {

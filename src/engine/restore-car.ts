@@ -19,19 +19,17 @@ import type { SnapshotHeader } from '../model/snapshot.ts'
 import { seenIn, type Met, type Visitor } from '../reach/met.ts'
 import { localSource, storeSource, type WalkSource } from '../reach/source.ts'
 import { Walk } from '../reach/walk.ts'
-import type { Lease } from '../store/backend.ts'
 import { DigestMap } from '../util/digest-map.ts'
 import { factsOf, findCarState, readFrom, type CarState, type OpenCar } from '../car/state.ts'
 import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
 import { noCounts, type CarCounts } from './export-car.ts'
 import { parseDatasetName } from './genesis.ts'
-import { releaseLease, takeLease } from './lease.ts'
-import { Pointer } from './pointer.ts'
+import { releaseLease } from './lease.ts'
+import type { Pointer } from './pointer.ts'
+import { leaseBase } from './restore-base.ts'
 import { commitRestored, isRestored, proveTotal, type Restored } from './restore-commit.ts'
 import { RestoreStager } from './restore-stager.ts'
-import { keptSnapshots } from './snapshots.ts'
-import { readHeader } from './state.ts'
 import { readBack } from './stage-nodes.ts'
 import { NodeStore } from '../tree/node-store.ts'
 
@@ -116,8 +114,8 @@ class Restore {
   }
 
   async into(target: RestoreTarget): Promise<RestoredCar> {
-    const { dryRun } = this.#options
-    const base = await this.#base()
+    const { dryRun, signal } = this.#options
+    const base = await leaseBase(this.#context, this.#cars, this.#found, { signal })
     try {
       const delta = base && (await this.#deltaFrom(base.header))
       try {
@@ -136,48 +134,6 @@ class Restore {
     } finally {
       if (base !== undefined) await releaseLease(this.#context, base.lease)
     }
-  }
-
-  /** Of a delta: its base in the store, leased; undefined when the CARs hold all. */
-  async #base(): Promise<{ header: SnapshotHeader; lease: Lease } | undefined> {
-    const since = this.#found.checkpoint?.since ?? null
-    if (since === null || this.#cars.some((car) => car.has(since))) return undefined
-    const { backend } = this.#context
-    const { signal } = this.#options
-    const note = { commit: null, snapshots: [since], purpose: 'restore of a delta' }
-    const lease = await takeLease(this.#context, { ...note, dataset: '' }, { signal })
-    try {
-      for (const dataset of await backend.datasets({ signal })) {
-        const header = await this.#keptHeader(dataset, since)
-        if (header !== undefined) return { header, lease }
-      }
-    } catch (error) {
-      await releaseLease(this.#context, lease)
-      throw error
-    }
-    await releaseLease(this.#context, lease)
-    throw new CairnError(
-      'base_missing',
-      `The store does not keep ${printCid(since)}, the base of this delta.`,
-      {
-        hint: 'Restore the base first, or name its CAR beside the delta.',
-        cid: printCid(since),
-      },
-    )
-  }
-
-  async #keptHeader(dataset: string, since: CidBytes): Promise<SnapshotHeader | undefined> {
-    const pointer = await Pointer.open(this.#context, dataset, this.#options.signal)
-    if (pointer === undefined) return undefined
-    for await (const { cid } of keptSnapshots(this.#context, pointer.seen.commit)) {
-      if (printCid(cid) !== printCid(since)) continue
-      return readHeader(
-        this.#context,
-        { ...pointer.seen.commit, snapshot: cid },
-        this.#options.signal,
-      )
-    }
-    return undefined
   }
 
   #deltaFrom(base: SnapshotHeader): Promise<Delta> {

@@ -14,6 +14,7 @@ import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import { momentOf, type Context } from './context.ts'
+import { checkNotes } from './notes.ts'
 import type { Move, Pointer } from './pointer.ts'
 import { commitLog, commitWith, floorAt, newestOf } from './prune/log.ts'
 import { findSnapshot } from './snapshots.ts'
@@ -37,6 +38,8 @@ export interface RollbackTarget {
 
 export interface RollbackOptions {
   readonly keepChain?: boolean | undefined
+  /** Why, for the commit. */
+  readonly reason?: string | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -54,13 +57,14 @@ export async function rollback(
   context: Context,
   pointer: Pointer,
   target: RollbackTarget,
-  { keepChain = false, signal }: RollbackOptions = {},
+  { keepChain = false, reason, signal }: RollbackOptions = {},
 ): Promise<RollbackReport> {
+  checkNotes({ reason })
   return pointer.move(
     async (state) => {
       const past = await pastOf(context, state, target, signal)
       const kept = keepChain ? await entriesNotIn(context, state, past, signal) : []
-      return planRollback(context, state, past, kept)
+      return planRollback(context, state, past, kept, reason)
     },
     { signal, fresh: true },
   )
@@ -191,6 +195,7 @@ async function planRollback(
   { commit }: State,
   past: Past,
   later: readonly Entry[],
+  reason: string | undefined,
 ): Promise<Move<RollbackReport>> {
   const { identity, origins, settings, ...fields } = past.fields
   const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = fields
@@ -219,7 +224,7 @@ async function planRollback(
   for (const entry of overlayEntries(all)) overlay.set(entry)
   const chainFirst = all[0]?.block.first ?? next
   const changes = {
-    reason: 'rollback',
+    reason: reason === undefined ? 'rollback' : `rollback: ${reason}`,
     ...source,
     generation,
     snapshot,

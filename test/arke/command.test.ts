@@ -57,6 +57,7 @@ async function run(args: readonly string[], store: string): Promise<Ran> {
   })
   await importArkeCommand.run({
     config,
+    reloadConfig: async () => config,
     output,
     progress: new ProgressReporter(output, false),
     log: createLog('silent', output),

@@ -1,52 +1,29 @@
 /** Bundles under what goes wrong: damage, other people's hands, failed imports, late writers, lost records. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { expect, test } from 'vitest'
+import { openKubo } from '../../src/backend/kubo/index.ts'
 import { printCid, type Block, type CidBytes } from '../../src/model/cid.ts'
-import type { Backend, HeldBlock, HeldCid, Hold } from '../../src/store/backend.ts'
+import type { HeldBlock, HeldCid, Hold } from '../../src/store/backend.ts'
 import { leaf, linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
 import { corruptOnNode, loseOnNode } from '../helpers/kubo-damage.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
+import { askNode } from '../helpers/kubo-node.ts'
 import {
   bundleOf as bundle,
   HOUR,
-  loseAllHolds,
   MANY,
   manyDeep,
   marksOf,
   namesIn,
+  nodeOfTests,
   pinCounts,
   put,
   survivors,
   sweep,
 } from '../helpers/kubo-holds.ts'
-import { startNodeProxy, type Fate, type NodeProxy } from '../helpers/node-proxy.ts'
+import type { Fate } from '../helpers/node-proxy.ts'
 
-let node: KuboNode
-const cleanups: (() => Promise<void>)[] = []
-
-beforeAll(async () => {
-  node = await startKuboNode({ offline: true })
-}, 60_000)
-afterAll(() => node.dispose())
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-beforeEach(() => loseAllHolds(node.url))
-
-async function open(more: Partial<KuboOptions> = {}): Promise<Backend> {
-  const backend = await openKubo({ url: node.url, ...more })
-  cleanups.push(() => backend.close())
-  return backend
-}
-
-async function proxyWith(decide: (call: string) => Fate | Promise<Fate>): Promise<NodeProxy> {
-  const proxy = await startNodeProxy(node.url, decide)
-  cleanups.push(() => proxy.close())
-  return proxy
-}
-
-const later = (hours: number): Promise<Backend> => open({ now: () => Date.now() + hours * HOUR })
+const node = nodeOfTests()
+const { open, later, proxyWith } = node
 
 const bundleOf = (held: readonly HeldBlock[], content: readonly Block[]): Promise<CidBytes> =>
   bundle(node.url, held, content)

@@ -7,7 +7,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import { isCairnError } from '../../src/errors.ts'
 import { printCid, type Block } from '../../src/model/cid.ts'
@@ -21,11 +21,12 @@ import {
   manyDeep,
   marksOf,
   namesIn,
+  nodeOfTests,
   put,
   survivors,
   sweep,
 } from '../helpers/kubo-holds.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
+import { askNode } from '../helpers/kubo-node.ts'
 import { startNodeProxy, type Fate } from '../helpers/node-proxy.ts'
 import { Random } from '../helpers/random.ts'
 
@@ -34,12 +35,7 @@ const ALL = process.env['KUBO_BUNDLES'] === 'all'
 const SAMPLE = 3
 const NEEDED = 7
 
-let node: KuboNode
-beforeAll(async () => {
-  node = await startKuboNode({ offline: true })
-}, 60_000)
-afterAll(() => node.dispose())
-beforeEach(() => loseAllHolds(node.url))
+const node = nodeOfTests()
 
 interface Blocks {
   readonly deep: readonly HeldBlock[]

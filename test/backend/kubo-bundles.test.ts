@@ -1,38 +1,21 @@
 /** Many blocks held with one pin: as well as by pins of their own, and broken up when only some are needed. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
-import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { expect, test } from 'vitest'
+import { openKubo } from '../../src/backend/kubo/index.ts'
 import { printCid, type Block } from '../../src/model/cid.ts'
-import type { Backend, HeldBlock, HeldCid, Staging } from '../../src/store/backend.ts'
+import type { Backend, HeldBlock, Staging } from '../../src/store/backend.ts'
 import { leaf, linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
-import { startNodeProxy } from '../helpers/node-proxy.ts'
+import {
+  HOUR,
+  MANY,
+  marksOf,
+  namesIn,
+  nodeOfTests,
+  pinCounts,
+  sweep as sweepAll,
+} from '../helpers/kubo-holds.ts'
 
-const HOUR = 60 * 60_000
-const MANY = 10
-
-let node: KuboNode
-const cleanups: (() => Promise<void>)[] = []
-
-beforeAll(async () => {
-  node = await startKuboNode({ offline: true })
-}, 60_000)
-afterAll(() => node.dispose())
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-})
-// A new node has a pin of its own.
-beforeEach(async () => {
-  await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
-  for (const type of ['recursive', 'direct'] as const)
-    for (const cid of await pinsOf(node.url, type))
-      await askNode(node.url, 'pin/rm', { arg: cid, recursive: String(type === 'recursive') })
-})
-
-async function open(more: Partial<KuboOptions> = {}): Promise<Backend> {
-  const backend = await openKubo({ url: node.url, ...more })
-  cleanups.push(() => backend.close())
-  return backend
-}
+const node = nodeOfTests()
+const { open, later, proxyWith } = node
 
 interface Batch {
   readonly deep: readonly HeldBlock[]
@@ -64,31 +47,10 @@ async function stageBefore(blocks: Batch): Promise<void> {
   await writer.close()
 }
 
-const held = (blocks: readonly HeldBlock[]): HeldCid[] =>
-  blocks.map(({ cid, hold }) => ({ cid, hold: hold === 'self' ? 'self' : 'deep' }))
-
-async function sweep(backend: Backend, marks: readonly HeldBlock[]): Promise<number> {
-  const one = await backend.sweep({ waitMs: 0 })
-  try {
-    await one.mark(held(marks))
-    return (await one.free()).blocks
-  } finally {
-    await one.end()
-  }
-}
-
-const pins = async (): Promise<[recursive: number, direct: number]> => [
-  (await pinsOf(node.url, 'recursive')).length,
-  (await pinsOf(node.url, 'direct')).length,
-]
-
-async function namesIn(folder: string): Promise<string[]> {
-  const answer = await askNode(node.url, 'files/ls', { arg: folder }).catch(() => '{}')
-  const { Entries } = JSON.parse(answer) as { Entries?: { Name: string }[] | null }
-  return (Entries ?? []).map(({ Name }) => Name)
-}
-
-const records = (): Promise<string[]> => namesIn('/cairn/bundles')
+const sweep = (backend: Backend, marks: readonly HeldBlock[]): Promise<number> =>
+  sweepAll(backend, marksOf(marks))
+const pins = (): Promise<[recursive: number, direct: number]> => pinCounts(node.url)
+const records = (): Promise<string[]> => namesIn(node.url, '/cairn/bundles')
 
 /** Whether they are there after the node has collected its garbage. */
 async function survive(backend: Backend, blocks: readonly Block[]): Promise<boolean[]> {
@@ -109,19 +71,17 @@ test('what is staged in quantity is held by one pin, with its content', async ()
 })
 
 test('the intent of a bundle stays until its record is there', async () => {
-  const proxy = await startNodeProxy(node.url, (call) =>
+  const proxy = await proxyWith((call) =>
     call.startsWith('files/cp') && call.includes('/cairn/bundles/') ? 'lose' : 'pass',
   )
-  cleanups.push(() => proxy.close())
   const writer = await openKubo({ url: proxy.url, retryMs: 100 })
   const staging = await staged(writer, batch())
   await staging.end('committed')
   await writer.close()
   expect(await pins()).toEqual([1, 0])
   expect(await records()).toEqual([])
-  expect(await namesIn('/cairn/intents')).toHaveLength(1)
-  const later = await open({ now: () => Date.now() + 2 * HOUR })
-  expect(await sweep(later, [])).toBe(1)
+  expect(await namesIn(node.url, '/cairn/intents')).toHaveLength(1)
+  expect(await sweep(await later(2), [])).toBe(1)
   expect(await pins()).toEqual([0, 0])
 })
 
@@ -187,8 +147,7 @@ test('one that a commit has named stays held when it is dropped: the commit may 
   await staging.end('dropped')
   await backend.close()
   expect(await pins()).toEqual([1, 0])
-  const later = await open({ now: () => Date.now() + 2 * HOUR })
-  expect(await sweep(later, [])).toBe(1)
+  expect(await sweep(await later(2), [])).toBe(1)
   expect(await pins()).toEqual([0, 0])
 })
 
@@ -243,10 +202,7 @@ test('a bundle that was committed while a sweep was under way is still spared wh
 test('a sweep that dies while it breaks up a bundle leaves the bundle, and the next one ends it', async () => {
   const { deep, alone, content } = batch()
   await stageBefore({ deep, alone, content })
-  const proxy = await startNodeProxy(node.url, (call) =>
-    call.startsWith('pin/add') ? 'lose' : 'pass',
-  )
-  cleanups.push(() => proxy.close())
+  const proxy = await proxyWith((call) => (call.startsWith('pin/add') ? 'lose' : 'pass'))
   const dying = await openKubo({ url: proxy.url, retryMs: 100, now: () => Date.now() - 2 * HOUR })
   const marks = [...deep.slice(1), ...alone.slice(1)]
   const failure: unknown = await sweep(dying, marks).catch((error: unknown) => error)

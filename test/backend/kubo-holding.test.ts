@@ -1,36 +1,15 @@
 /** What is pinned, and what a garbage collection leaves. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { expect, test } from 'vitest'
+import { openKubo } from '../../src/backend/kubo/index.ts'
 import { isCairnError } from '../../src/errors.ts'
 import { cborBlock, printCid, type Block } from '../../src/model/cid.ts'
 import type { Backend, HeldBlock } from '../../src/store/backend.ts'
 import { leaf, linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
-import { startNodeProxy, type Fate } from '../helpers/node-proxy.ts'
+import { askNode, startKuboNode } from '../helpers/kubo-node.ts'
+import { nodeOfTests } from '../helpers/kubo-holds.ts'
 
-let node: KuboNode
-const cleanups: (() => Promise<void>)[] = []
-
-beforeAll(async () => {
-  node = await startKuboNode({ offline: true })
-}, 60_000)
-afterAll(() => node.dispose())
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-  await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
-})
-
-async function open(url: string, more: Partial<KuboOptions> = {}): Promise<Backend> {
-  const backend = await openKubo({ url, ...more })
-  cleanups.push(() => backend.close())
-  return backend
-}
-
-async function openThrough(decide: (call: string) => Fate | Promise<Fate>): Promise<Backend> {
-  const proxy = await startNodeProxy(node.url, decide)
-  cleanups.push(() => proxy.close())
-  return open(proxy.url, { retryMs: 100 })
-}
+const node = nodeOfTests()
+const { open, openThrough } = node
 
 const collect = (): Promise<string> => askNode(node.url, 'repo/gc')
 
@@ -42,7 +21,7 @@ async function expectAll(backend: Backend, blocks: readonly Block[]): Promise<vo
 }
 
 test('a commit pins its deep blocks recursively and the others directly, once', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const content = [leaf(), leaf()]
   const deep = linking('deep', ...content)
   const alone = linking('self', leaf())
@@ -55,7 +34,7 @@ test('a commit pins its deep blocks recursively and the others directly, once', 
 })
 
 test('what is pinned is not pinned again: a pin of the node’s owner keeps its name', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const [deep, alone] = [linking('deep'), linking('self')]
   const staging = await backend.stage('main', 'a build')
   await staging.put([deep, alone])
@@ -72,7 +51,7 @@ test('what is pinned is not pinned again: a pin of the node’s owner keeps its 
 })
 
 test('a block that is held alone stays held deep where it was', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const block = linking('deep')
   await backend.commit(request(0, { blocks: [block] }))
   await backend.commit(request(1, { blocks: [{ ...block, hold: 'self' }] }))
@@ -80,7 +59,7 @@ test('a block that is held alone stays held deep where it was', async () => {
 })
 
 test('what is staged outlives a collection, before the commit and between its batches', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const content = leaf()
   const staging = await backend.stage('main', 'a build')
   const first = [linking('deep'), linking('self', content)]
@@ -96,7 +75,7 @@ test('what is staged outlives a collection, before the commit and between its ba
 })
 
 test('what is staged for a later commit is held by itself until its staging ends', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const [child, other] = [leaf(), leaf()]
   // A parent may come before its children, as in a CAR.
   const parent = linking('staged', child, other)
@@ -117,13 +96,13 @@ test('what is staged for a later commit is held by itself until its staging ends
   await staging.end('dropped')
   await backend.close()
   await collect()
-  const reader = await open(node.url)
+  const reader = await open()
   await expectAll(reader, [deep, parent, child, other])
   expect(await reader.hasBlocks([dropped.cid])).toEqual([false])
 })
 
 test('commits and collections at the same time lose nothing', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const kept: Block[] = []
   let done = false
   let runs = 0
@@ -150,7 +129,7 @@ test('commits and collections at the same time lose nothing', async () => {
 
 test('a block that a collection takes before it is put in place or pinned is sent again', async () => {
   const before = new Set(['pin/add', 'files/cp /ipfs/bafkrei'])
-  const backend = await openThrough(async (call) => {
+  const [backend] = await openThrough(async (call) => {
     for (const start of before) {
       if (!call.startsWith(start)) continue
       before.delete(start)
@@ -167,7 +146,7 @@ test('a block that a collection takes before it is put in place or pinned is sen
 })
 
 test('a deep block that links to what the node lacks is refused, and nothing is committed', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const missing = leaf()
   const error: unknown = await backend
     .commit(request(0, { blocks: [linking('deep', missing)] }))
@@ -189,7 +168,7 @@ test('an online node that looks for a missing block is cut off, and the block is
 })
 
 test('blocks that are not what their CID says, or do not decode, are refused', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const lying: HeldBlock = { cid: leaf().cid, bytes: leaf().bytes, hold: 'self' }
   await expect(backend.commit(request(0, { blocks: [lying] }))).rejects.toMatchObject({
     code: 'block_mismatch',
@@ -202,7 +181,7 @@ test('blocks that are not what their CID says, or do not decode, are refused', a
 })
 
 test('thousands of small blocks are staged with a pin for all of them', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const blocks: HeldBlock[] = Array.from({ length: 25_000 }, () => ({ ...leaf(), hold: 'staged' }))
   const before = (await pinsOf(node.url, 'recursive')).length
   const staging = await backend.stage('main', 'a restore')

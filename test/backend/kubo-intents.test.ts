@@ -1,35 +1,12 @@
 /** What is written down before it is pinned, so that a prune finds what a crash left. */
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { expect, test } from 'vitest'
 import { printCid, type Block } from '../../src/model/cid.ts'
-import type { Backend } from '../../src/store/backend.ts'
 import { linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
-import { startNodeProxy, type Fate } from '../helpers/node-proxy.ts'
+import { askNode } from '../helpers/kubo-node.ts'
+import { nodeOfTests } from '../helpers/kubo-holds.ts'
 
-let node: KuboNode
-const cleanups: (() => Promise<void>)[] = []
-
-beforeAll(async () => {
-  node = await startKuboNode({ offline: true })
-}, 60_000)
-afterAll(() => node.dispose())
-afterEach(async () => {
-  for (const clean of cleanups.splice(0).reverse()) await clean()
-  await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
-})
-
-async function open(url: string, more: Partial<KuboOptions> = {}): Promise<Backend> {
-  const backend = await openKubo({ url, ...more })
-  cleanups.push(() => backend.close())
-  return backend
-}
-
-async function openThrough(decide: (call: string) => Fate | Promise<Fate>): Promise<Backend> {
-  const proxy = await startNodeProxy(node.url, decide)
-  cleanups.push(() => proxy.close())
-  return open(proxy.url, { retryMs: 100 })
-}
+const node = nodeOfTests()
+const { open, openThrough } = node
 
 interface Intent {
   readonly dataset: string
@@ -48,7 +25,7 @@ async function intents(): Promise<Intent[]> {
 }
 
 test('intents are gone after commits', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const staging = await backend.stage('main', 'a build with a name that is rather long')
   await staging.put([linking('deep'), linking('self'), linking('staged')])
   await staging.flush()
@@ -60,7 +37,7 @@ test('intents are gone after commits', async () => {
 })
 
 test('a crash between import and commit leaves the intent that names what it pinned', async () => {
-  const backend = await openThrough((call) =>
+  const [backend] = await openThrough((call) =>
     call.includes('/cairn/datasets/main/') && call.startsWith('files/cp') ? 'lose' : 'pass',
   )
   const blocks = [linking('deep'), linking('self')]
@@ -76,7 +53,7 @@ test('a crash between import and commit leaves the intent that names what it pin
 })
 
 test('an import that is lost before it ends leaves an intent and no commit', async () => {
-  const backend = await openThrough((call) => (call.startsWith('dag/import') ? 'mute' : 'pass'))
+  const [backend] = await openThrough((call) => (call.startsWith('dag/import') ? 'mute' : 'pass'))
   const block = linking('deep')
   await expect(backend.commit(request(0, { blocks: [block] }))).rejects.toMatchObject({
     code: 'backend_unavailable',
@@ -86,7 +63,7 @@ test('an import that is lost before it ends leaves an intent and no commit', asy
 })
 
 test('a staging that is dropped leaves its intents to a prune', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const block = linking('deep')
   const staging = await backend.stage('main', 'a build')
   await staging.put([block])
@@ -98,7 +75,7 @@ test('a staging that is dropped leaves its intents to a prune', async () => {
 })
 
 test('writers that lose in one process pin nothing and leave no intent', async () => {
-  const backend = await open(node.url)
+  const backend = await open()
   const requests = Array.from({ length: 5 }, () => request(0, { blocks: [linking('deep')] }))
   const outcomes = await Promise.all(requests.map((one) => backend.commit(one)))
   const pinned = new Set(await pinsOf(node.url, 'recursive'))

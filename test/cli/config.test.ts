@@ -196,11 +196,15 @@ test('secrets are masked wherever they stand', () => {
     kubo_token: 'basic:admin:top"secret',
     kubo_url: 'http://h',
     store: 'kubo:http://me:url%20secret@h',
+    alert_webhook: 'https://hooks.example/T0/secret-path',
   })
   const text = redact(
     `top"secret ${JSON.stringify('top"secret')} ${Buffer.from('admin:top"secret').toString('base64')} url%20secret url secret`,
   )
   expect(text).toBe('*** "***" *** *** ***')
+  expect(redact('POST /T0/secret-path of https://hooks.example')).toBe(
+    'POST *** of https://hooks.example',
+  )
 })
 
 test('cairn config shows every setting and its origin, secrets masked', async () => {

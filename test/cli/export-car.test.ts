@@ -158,6 +158,12 @@ test('a hook is given the file; its failure is 16, and the backup stays', async 
   expect(await inFolder('hooked')).toHaveLength(3)
 })
 
+test('a hook has the store to itself', async () => {
+  const hook = `"${process.execPath}" "${box.bin()}" compact --json > compacted.json`
+  await box.ok(['export-car', '--backups-dir', 'alone', '--after', hook])
+  expect(JSON.parse(await box.read('compacted.json'))).toMatchObject({ status: 'compacted' })
+})
+
 test('a hook that takes too long is ended with all that it started', async () => {
   const args = ['export-car', '--backups-dir', 'slow', '--after-timeout', '300ms', '--after']
   const { code } = await box.run([...args, 'sh -c "echo $$ > pid; sleep 60" & wait'])

@@ -12,14 +12,18 @@ const B = tipOf('b')
 test('the same version, tip and expiry again is already there, in the chain and in the snapshot', async () => {
   const { dataset, backend } = await openTest()
   const entry = { pi: 'x', ver: 3, tip: A, exp: START + DAY }
-  expect(await dataset.append(entry)).toEqual({ pi: 'x', ver: 3, position: 0, status: 'appended' })
-  expect(await dataset.append(entry)).toEqual({ pi: 'x', ver: 3, position: 0, status: 'already' })
+  const written = { pi: 'x', ver: 3, position: 0 }
+  const { block, ...appended } = await dataset.append(entry)
+  expect(appended).toEqual({ ...written, status: 'appended' })
+  expect(block).toEqual((await newestCommit(backend)).head)
+  expect(await dataset.append(entry)).toEqual({ ...written, block, status: 'already' })
   await dataset.build()
   const { number } = await newestCommit(backend)
   expect(await dataset.append(entry)).toEqual({
     pi: 'x',
     ver: 3,
     position: null,
+    block: null,
     status: 'already',
   })
   expect((await newestCommit(backend)).number).toBe(number)

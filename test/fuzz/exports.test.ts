@@ -14,6 +14,7 @@ const PLACES = [
   'config',
   'content',
   'model',
+  'tasks',
   'verify',
 ]
 const DECODER =

@@ -1,19 +1,83 @@
 /** What is held on a Kubo node by bundles and pins, in tests: many blocks put, swept, and looked for. */
-import { openKubo } from '../../src/backend/kubo/index.ts'
-import { parseCid, type Block, type CidBytes } from '../../src/model/cid.ts'
+import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
+import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
+import { parseCid, printCid, type Block, type CidBytes } from '../../src/model/cid.ts'
 import type { Backend, HeldBlock, HeldCid, Hold, Staging } from '../../src/store/backend.ts'
 import { leaf, linking, pinsOf } from './kubo-blocks.ts'
-import { askNode } from './kubo-node.ts'
+import { askNode, startKuboNode, type KuboNode } from './kubo-node.ts'
+import { startNodeProxy, type Fate, type NodeProxy } from './node-proxy.ts'
 
 export const HOUR: number = 60 * 60_000
 /** So many are bundled. */
 export const MANY = 10
 
+type Decide = (call: string) => Fate | Promise<Fate>
+
+export interface NodeOfTests {
+  readonly url: string
+  /** What is opened is closed when the test has ended. */
+  readonly open: (options?: Partial<KuboOptions>) => Promise<Backend>
+  /** Opened with a clock that is so far ahead. */
+  readonly later: (hours: number) => Promise<Backend>
+  readonly proxyWith: (decide: Decide, url?: string) => Promise<NodeProxy>
+  /** Opened behind a proxy. */
+  readonly openThrough: (
+    decide: Decide,
+    options?: Partial<KuboOptions>,
+  ) => Promise<[Backend, NodeProxy]>
+  readonly onEnd: (clean: () => Promise<void>) => void
+}
+
+/** A node for the tests of a file, which finds nothing held on it before each. */
+export function nodeOfTests(): NodeOfTests {
+  let node: KuboNode | undefined
+  const cleanups: (() => Promise<void>)[] = []
+  const url = (): string => node?.url ?? 'no node has been started'
+  beforeAll(async () => {
+    node = await startKuboNode({ offline: true })
+  }, 60_000)
+  afterAll(() => node?.dispose())
+  beforeEach(() => loseAllHolds(url()))
+  afterEach(async () => {
+    for (const clean of cleanups.splice(0).reverse()) await clean()
+  })
+  const onEnd = (clean: () => Promise<void>): void => void cleanups.push(clean)
+  const open = async (options: Partial<KuboOptions> = {}): Promise<Backend> => {
+    const backend = await openKubo({ url: url(), ...options })
+    onEnd(() => backend.close())
+    return backend
+  }
+  const proxyWith = async (decide: Decide, before = url()): Promise<NodeProxy> => {
+    const proxy = await startNodeProxy(before, decide)
+    onEnd(() => proxy.close())
+    return proxy
+  }
+  return {
+    get url() {
+      return url()
+    },
+    open,
+    later: (hours) => open({ now: () => Date.now() + hours * HOUR }),
+    proxyWith,
+    openThrough: async (decide, options = {}) => {
+      const proxy = await proxyWith(decide)
+      return [await open({ url: proxy.url, retryMs: 100, ...options }), proxy]
+    },
+    onEnd,
+  }
+}
+
+/** Also what is not Cairn's: a new node has a pin of its own. */
 export async function loseAllHolds(url: string): Promise<void> {
   await askNode(url, 'files/rm', { arg: '/cairn', force: 'true' })
-  for (const type of ['recursive', 'direct'] as const)
-    for (const cid of await pinsOf(url, type))
-      await askNode(url, 'pin/rm', { arg: cid, recursive: String(type === 'recursive') })
+  for (const type of ['recursive', 'direct'] as const) {
+    const pins = await pinsOf(url, type)
+    for (let at = 0; at < pins.length; at += 100)
+      await askNode(url, 'pin/rm', [
+        ...pins.slice(at, at + 100).map((cid): [string, string] => ['arg', cid]),
+        ['recursive', String(type === 'recursive')],
+      ])
+  }
 }
 
 /** Blocks that are held, each with content of its own. */
@@ -30,6 +94,23 @@ export async function put(
   const under = content.map((one): HeldBlock => ({ ...one, hold: 'under' }))
   await staging.put([...under, ...deep])
   await staging.flush()
+}
+
+/** Staged so few at a time that each gets a pin of its own. */
+export async function stageFew(backend: Backend, blocks: readonly HeldBlock[]): Promise<void> {
+  const staging = await backend.stage('main', 'a build')
+  for (let at = 0; at < blocks.length; at += 7) {
+    await staging.put(blocks.slice(at, at + 7))
+    await staging.flush()
+  }
+  await staging.end('committed')
+}
+
+/** By a writer of its own, whose intents are gone when this is. */
+export async function stagedBefore(url: string, blocks: readonly HeldBlock[]): Promise<void> {
+  const writer = await openKubo({ url })
+  await stageFew(writer, blocks)
+  await writer.close()
 }
 
 /** By a writer of its own that committed and ended well. */
@@ -71,6 +152,16 @@ export const pinCounts = async (url: string): Promise<[recursive: number, direct
   (await pinsOf(url, 'recursive')).length,
   (await pinsOf(url, 'direct')).length,
 ]
+
+export async function allPins(url: string): Promise<Set<string>> {
+  return new Set([...(await pinsOf(url, 'recursive')), ...(await pinsOf(url, 'direct'))])
+}
+
+/** Which of the blocks have a pin of their own. */
+export async function pinned(url: string, blocks: readonly Block[]): Promise<boolean[]> {
+  const pins = await allPins(url)
+  return blocks.map(({ cid }) => pins.has(printCid(cid)))
+}
 
 export async function namesIn(url: string, path: string): Promise<string[]> {
   const answer = await askNode(url, 'files/ls', { arg: path }).catch(() => '{}')

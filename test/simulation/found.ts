@@ -94,4 +94,28 @@ export const FOUND: readonly Found[] = [
       stall: 'delay',
     },
   },
+  {
+    what: 'seed 110014719: a kept list that a prune had just replaced was missed by the restore of a delta',
+    plan: {
+      seed: 110014719,
+      frees: 'blocks',
+      content: 'linked',
+      style: 'even',
+      processes: 2,
+      scripts: [0, 1, 0, 1],
+      entities: 12,
+      chainLimit: 10000,
+      faults: [],
+      rate: 0.012345679012345678,
+      parts: [
+        { script: 1, step: { kind: 'put', seed: 626087007 } },
+        { script: 1, step: { kind: 'upkeep', seed: 1931238776 } },
+        { script: 2, step: { kind: 'build', seed: 2096652758 } },
+        { script: 3, step: { kind: 'put', seed: 1253344119 } },
+        { script: 3, step: { kind: 'upkeep', seed: 438285458 } },
+        { script: 3, step: { kind: 'delta', seed: 1364784332 } },
+      ],
+      stall: 'p0 getBlocks',
+    },
+  },
 ]

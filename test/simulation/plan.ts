@@ -51,7 +51,7 @@ export interface Plan {
 /** What comes between a look and what relies on it. */
 const STALLS = ['commit', 'commit', 'lease', 'flush', 'getBlocks', 'newest', 'sweep', 'forget']
 
-const WEIGHTS: Readonly<Record<Exclude<Kind, 'revive' | 'upkeep'>, number>> = {
+const WEIGHTS: Readonly<Record<Exclude<Kind, 'revive' | 'upkeep' | 'delta'>, number>> = {
   put: 16,
   retry: 3,
   get: 4,

@@ -29,6 +29,18 @@ const THEMES: readonly Theme[] = [
     stalls: ['lease'],
     changes: { faults: [], entities: 6 },
   },
+  // A state that is forgotten, and freed as far as it may be, in the middle of its export,
+  {
+    kinds: { put: 6, build: 4, upkeep: 8, export: 12, restore: 3 },
+    stalls: ['sink', 'sink', 'getBlocks'],
+    changes: { faults: [], content: 'linked', entities: 12 },
+  },
+  // or the base of a delta, while that is exported or restored.
+  {
+    kinds: { put: 8, build: 8, upkeep: 8, delta: 14 },
+    stalls: ['p0 getBlocks'],
+    changes: { faults: [], content: 'linked', entities: 12 },
+  },
   // Staged blocks whose staging is void before the commit that names them.
   {
     kinds: { put: 8, build: 14, bulk: 4, export: 3, restore: 4 },

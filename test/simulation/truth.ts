@@ -204,6 +204,12 @@ export class Truth implements Watcher {
     return all
   }
 
+  /** The keys of a snapshot and all under it, and of the chain of a commit and its content. */
+  keysOf(snapshot: CidBytes, commit?: Commit): Set<string> {
+    const chain = commit === undefined ? [] : this.#chainCids(commit.head, commit.base)
+    return new Set([snapshot, ...chain].flatMap((cid) => this.closure(cid)))
+  }
+
   // --- What must be there ---------------------------------------------------------------------------
 
   /** The keys of all blocks that the kept commits of all datasets need, each with the reason. */

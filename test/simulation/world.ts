@@ -38,7 +38,7 @@ export class World {
   turns = 0
   /** Called before each turn. */
   onTurn: (() => void) | undefined
-  /** Turns of labels that begin so are often long in coming. */
+  /** Turns of labels that begin so are often long in coming; `p0 LABEL`: those of one process alone. */
   stall: string | undefined
   /** Called when one of these is held up. */
   onStall: ((owner: Owner) => void) | undefined
@@ -78,7 +78,9 @@ export class World {
   }
 
   #stalled(owner: Owner, label: string): number {
-    if (this.stall === undefined || !label.startsWith(this.stall)) return 0
+    if (this.stall === undefined) return 0
+    const [process] = owner.name.split('.')
+    if (!label.startsWith(this.stall) && !`${process} ${label}`.startsWith(this.stall)) return 0
     if (this.random.int(0, 2) > 0) return 0
     this.onStall?.(owner)
     return this.random.scaled(100, 20_000)

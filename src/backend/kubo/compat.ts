@@ -9,10 +9,11 @@
  */
 import { posix } from 'node:path'
 import { CairnError } from '../../errors.ts'
+import type { ArkeShape } from '../../model/arke-pointer.ts'
 import { bytesEqual, printCid, rawCidOf } from '../../model/cid.ts'
 import { decodeCommit } from '../../model/commit.ts'
 import type { CallOptions } from '../../store/backend.ts'
-import { datasetOfPointer, encodeCompatPointer, type CompatShape } from './compat-pointer.ts'
+import { datasetOfPointer, encodeCompatPointer } from './compat-pointer.ts'
 import type { History } from './history.ts'
 import type { Importer } from './import.ts'
 import type { Mfs } from './mfs.ts'
@@ -20,7 +21,7 @@ import { copyNewest, createMirror, type WriteCopy } from './mirror.ts'
 import { means } from './refusals.ts'
 
 export interface CompatOptions {
-  readonly shape: CompatShape
+  readonly shape: ArkeShape
   /** The path of a file in MFS; `/arke/index-pointer` unless given. */
   readonly path?: string | undefined
   /** The one that the pointer is of. */

@@ -9,7 +9,7 @@ import { printCid, type CidBytes } from '../../model/cid.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
 import { noEntity } from '../find.ts'
 import { counted, formatBytes, formatCount, printable } from '../format.ts'
-import { fileError } from '../input.ts'
+import { fileError } from '../../util/file-error.ts'
 import { fileNameOf } from './file-name.ts'
 import { addCarOptions, withCarDataset } from './open.ts'
 

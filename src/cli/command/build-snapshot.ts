@@ -1,11 +1,11 @@
-import type { BuildReport } from '../../engine/build.ts'
-import type { Dataset } from '../../engine/dataset.ts'
 import type { DatasetStatus } from '../../engine/status.ts'
 import { CairnError } from '../../errors.ts'
-import { printCid } from '../../model/cid.ts'
-import { longOptions, readDataset, type CommandContext, type CommandSpec } from '../command.ts'
-import { counted, formatBytes, formatCount, formatTime } from '../format.ts'
+import { buildTask, type BuildRecord } from '../../tasks/build.ts'
+import type { TaskContext } from '../../tasks/context.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
+import { counted, formatBytes, formatCount } from '../format.ts'
 import { collect } from '../options.ts'
+import { withTask } from '../task.ts'
 
 export const buildSnapshot: CommandSpec = {
   examples: [
@@ -25,18 +25,17 @@ export const buildSnapshot: CommandSpec = {
     const { options } = context
     options.atMostOne('--if-needed', '--force')
     const build = {
-      ...longOptions(context),
       force: options.switch('--force'),
       reason: options.text('--reason'),
       tags: options.texts('--tag'),
       meta: options.object('--meta'),
     }
-    await readDataset(context, async (dataset) => {
-      const need = options.switch('--if-needed') ? await needOf(context, dataset) : undefined
+    await withTask(context, async (task) => {
+      const need = options.switch('--if-needed') ? await needOf(context, task) : undefined
       if (need?.status === 'not_needed') return printNotNeeded(context, need.dataset)
-      await printBuilt(
+      await print(
         context,
-        await dataset.build({ ...build, reason: build.reason ?? need?.status }),
+        await buildTask(task, { ...build, reason: build.reason ?? need?.status }),
       )
     })
   },
@@ -48,8 +47,11 @@ interface Need {
 }
 
 /** Thresholds that were not set follow the limit that the dataset itself has. */
-async function needOf({ config, output, signal }: CommandContext, dataset: Dataset): Promise<Need> {
-  const status = await dataset.status({ signal })
+async function needOf(
+  { config, output, signal }: CommandContext,
+  { cairn, dataset }: TaskContext,
+): Promise<Need> {
+  const status = await (await cairn.dataset(dataset)).status({ signal })
   const settings = status.pointer['settings'] as Readonly<Record<string, unknown>>
   const limit = Number(settings['chain_limit'])
   const recent = Number(status.pointer['recent_count'])
@@ -62,7 +64,7 @@ async function needOf({ config, output, signal }: CommandContext, dataset: Datas
       'config',
       `The rebuild threshold ${rebuild} is above the chain limit ${limit}.`,
       {
-        hint: `"${dataset.name}" never has that many recent entries; set rebuild_threshold lower.`,
+        hint: `"${dataset}" never has that many recent entries; set rebuild_threshold lower.`,
       },
     )
   }
@@ -103,37 +105,18 @@ async function printNotNeeded({ output }: CommandContext, dataset: DatasetStatus
   })
 }
 
-async function printBuilt({ output }: CommandContext, report: BuildReport): Promise<void> {
-  if (output.json) return output.document(record(report))
-  await output.line(printCid(report.snapshot))
+async function print({ output }: CommandContext, record: BuildRecord): Promise<void> {
+  if (output.json) return output.document(record)
+  await output.line(record.snapshot)
   await output.flush()
-  if (report.status === 'already_built') {
-    output.note(`nothing new: snapshot ${report.seq} is current`)
+  if (record.status === 'already_built') {
+    output.note(`nothing new: snapshot ${record.seq} is current`)
     return
   }
   output.note(
-    `snapshot ${report.seq}: ${counted(report.live, 'entity', 'entities')} in ` +
-      `${counted(report.chunkCount, 'chunk')}; folded ${counted(report.folded, 'entry', 'entries')}, wrote ` +
-      `${counted(report.chunksWritten, 'chunk')}, ${counted(report.blocksWritten, 'block')}, ` +
-      `${formatBytes(report.bytesWritten)}`,
+    `snapshot ${record.seq}: ${counted(record.live, 'entity', 'entities')} in ` +
+      `${counted(record.chunk_count, 'chunk')}; folded ${counted(record.folded, 'entry', 'entries')}, wrote ` +
+      `${counted(record.chunks_written, 'chunk')}, ${counted(record.blocks_written, 'block')}, ` +
+      `${formatBytes(record.bytes_written)}`,
   )
-}
-
-function record(report: BuildReport): Record<string, unknown> {
-  return {
-    status: report.status,
-    snapshot: printCid(report.snapshot),
-    root: printCid(report.root),
-    seq: report.seq,
-    ts: formatTime(report.ts),
-    entries: report.entries,
-    live: report.live,
-    chunk_count: report.chunkCount,
-    folded: report.folded,
-    chunks_written: report.chunksWritten,
-    chunks_dropped: report.chunksDropped,
-    blocks_written: report.blocksWritten,
-    bytes_written: report.bytesWritten,
-    recent_count: report.recentCount,
-  }
 }

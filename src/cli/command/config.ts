@@ -28,7 +28,7 @@ export const config: CommandSpec = {
 }
 
 export interface ShownSetting {
-  readonly value: string | number | null
+  readonly value: string | number | readonly string[] | null
   readonly origin: string
 }
 
@@ -41,7 +41,8 @@ export function maskedSettings({
     SETTING_NAMES.map((name) => {
       const value = values[name]
       const shown = typeof value === 'string' ? maskUrls(value) : value
-      const masked = SETTINGS[name].secret === true ? maskSecret(values.kubo_token) : shown
+      const masked =
+        SETTINGS[name].secret === true ? maskSecret(value === null ? null : String(value)) : shown
       return [name, { value: masked, origin: origins[name] }]
     }),
   )

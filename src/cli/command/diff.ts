@@ -1,6 +1,7 @@
 import type { Change } from '../../index.ts'
+import { changeKind, changeRecord, type ChangeKind } from '../../engine/records.ts'
 import { readDataset, type CommandSpec } from '../command.ts'
-import { entryRecord, formatCount, printable } from '../format.ts'
+import { formatCount, printable } from '../format.ts'
 import type { Output } from '../output.ts'
 
 export const diff: CommandSpec = {
@@ -25,10 +26,10 @@ export const diff: CommandSpec = {
 export async function printChanges(output: Output, changes: AsyncIterable<Change>): Promise<void> {
   const counts = { added: 0, removed: 0, changed: 0 }
   for await (const change of changes) {
-    const kind = kindOf(change)
+    const kind = changeKind(change)
     if (kind === undefined) continue
     counts[kind] += 1
-    if (output.json) await output.document(record(change, kind))
+    if (output.json) await output.document(changeRecord(change, kind))
     else await output.line(`${SIGNS[kind]} ${printable(change.pi)}`)
   }
   await output.flush()
@@ -39,24 +40,4 @@ export async function printChanges(output: Output, changes: AsyncIterable<Change
   )
 }
 
-type Kind = 'added' | 'removed' | 'changed'
-
-const SIGNS: Readonly<Record<Kind, string>> = { added: '+', removed: '-', changed: '~' }
-
-/** A deleted entity counts as not there; one that is there on neither side has not changed. */
-function kindOf({ before, after }: Change): Kind | undefined {
-  const was = before !== undefined && before.tip !== null
-  const is = after !== undefined && after.tip !== null
-  if (was && is) return 'changed'
-  if (was) return 'removed'
-  return is ? 'added' : undefined
-}
-
-function record({ pi, before, after }: Change, kind: Kind): Record<string, unknown> {
-  return {
-    change: kind,
-    pi,
-    before: before === undefined ? null : entryRecord(before),
-    after: after === undefined ? null : entryRecord(after),
-  }
-}
+const SIGNS: Readonly<Record<ChangeKind, string>> = { added: '+', removed: '-', changed: '~' }

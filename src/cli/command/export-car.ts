@@ -1,24 +1,21 @@
 import { Option } from 'commander'
-import { readBackups, type Backup } from '../../backup/folder.ts'
-import { runHook } from '../../backup/hook.ts'
-import { planBackupRetention, removeBackup } from '../../backup/retain.ts'
 import type { Sidecar } from '../../backup/sidecar.ts'
-import {
-  exportToFile,
-  exportToFolder,
-  exportToStream,
-  type BackedUp,
-  type WriteCarOptions,
-} from '../../backup/write-car.ts'
+import { exportToStream } from '../../backup/write-car.ts'
 import type { CarSink } from '../../car/writer.ts'
-import { CairnError, toCairnError } from '../../errors.ts'
+import { CairnError } from '../../errors.ts'
 import type { CarContent } from '../../model/checkpoint.ts'
-import { durationOption, withFiles } from '../backup-options.ts'
-import { longOptions, readDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import {
+  afterExport,
+  exportBackup,
+  writeOptions,
+  type ExportRecord,
+  type ExportTaskOptions,
+} from '../../tasks/export.ts'
+import { durationOption } from '../backup-options.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
 import { counted, formatBytes } from '../format.ts'
 import { collect, type Options } from '../options.ts'
-
-const AFTER_TIMEOUT_MS = 3_600_000
+import { printRecord, taskBase, withTask } from '../task.ts'
 
 export const exportCar: CommandSpec = {
   examples: [
@@ -53,37 +50,33 @@ export const exportCar: CommandSpec = {
       .option('--after <command>', "then run this by the shell; $1 is the CAR's path")
       .option('--after-timeout <time>', 'how long that may take (1h)'),
   run: async (context) => {
-    const { options } = context
-    const hook = hookOf(context)
-    const keep = options.count('--keep', 1)
-    const out = options.text('--out')
-    if (out !== undefined && keep !== undefined) throw notInFolder('--keep')
-    if (out === '-') {
-      if (hook !== undefined) throw notInFolder('--after')
-      return printStreamed(context, await stream(context))
+    const options = exportOptions(context.options)
+    const { file, keep, after } = options
+    if (file !== undefined && keep !== undefined) throw notInFolder('--keep')
+    if (file === '-') {
+      if (after !== undefined) throw notInFolder('--after')
+      return printStreamed(context, await stream(context, options))
     }
-    const done = await exportNow(context, out)
-    const removed = keep === undefined ? [] : await removeOlder(context, done.backup, keep)
-    const failure = await hook?.(done.backup)
-    await print(context, done, removed)
-    if (failure !== undefined) throw failure
+    // A hook may want the store for itself.
+    const done = await withTask(context, (task) => exportBackup(task, options))
+    await printRecord(afterExport(taskBase(context), done, options), (record) =>
+      print(context, record),
+    )
   },
 }
 
-/** Undefined when it succeeded. */
-type Hook = (backup: Backup) => Promise<CairnError | undefined>
-
-function hookOf({ options, signal }: CommandContext): Hook | undefined {
-  const command = options.text('--after')
-  const timeoutMs = durationOption(options, '--after-timeout') ?? AFTER_TIMEOUT_MS
-  if (command === undefined) return undefined
-  return async (backup) => {
-    try {
-      await runHook(command, backup, { timeoutMs, signal })
-      return undefined
-    } catch (error) {
-      return toCairnError(error)
-    }
+function exportOptions(options: Options): ExportTaskOptions {
+  return {
+    content: contentMode(options),
+    since: options.text('--since'),
+    snapshot: options.text('--snapshot'),
+    v2: options.switch('--v2'),
+    encryptTo: options.texts('--encrypt-to'),
+    force: options.switch('--force'),
+    file: options.text('--out'),
+    keep: options.count('--keep', 1),
+    after: options.text('--after'),
+    afterTimeoutMs: durationOption(options, '--after-timeout'),
   }
 }
 
@@ -96,20 +89,6 @@ function notInFolder(flag: string): CairnError {
   })
 }
 
-function writeOptions(context: CommandContext): WriteCarOptions {
-  const { options } = context
-  return {
-    ...longOptions(context),
-    content: contentMode(options),
-    since: options.text('--since'),
-    snapshot: options.text('--snapshot'),
-    version: options.switch('--v2') ? 2 : 1,
-    recipients: options.texts('--encrypt-to') ?? [],
-    force: options.switch('--force'),
-    now: Date.now,
-  }
-}
-
 function contentMode(options: Options): CarContent {
   const mode = options.texts('--content')?.at(-1) ?? 'full'
   if (mode === 'full' || mode === 'tips' || mode === 'index') return mode
@@ -118,26 +97,15 @@ function contentMode(options: Options): CarContent {
   })
 }
 
-async function exportNow(context: CommandContext, out: string | undefined): Promise<BackedUp> {
-  const write = writeOptions(context)
-  const { backups_dir } = context.config.values
-  return readDataset(context, (dataset) =>
-    withFiles(out ?? backups_dir, () =>
-      out === undefined
-        ? exportToFolder(dataset, backups_dir, write)
-        : exportToFile(dataset, out, write),
-    ),
-  )
-}
-
-async function stream(context: CommandContext): Promise<Sidecar> {
+async function stream(context: CommandContext, options: ExportTaskOptions): Promise<Sidecar> {
   if (process.stdout.isTTY) {
     throw new CairnError('usage', 'A CAR is not for a terminal.', {
       hint: 'Pipe it into a file or a program, or name a file with --out.',
     })
   }
-  const write = writeOptions(context)
-  return readDataset(context, (dataset) => exportToStream(dataset, stdoutSink, write))
+  return withTask(context, async (task) =>
+    exportToStream(await task.cairn.dataset(task.dataset), stdoutSink, writeOptions(task, options)),
+  )
 }
 
 /** A reader that goes away ends the export: what it has is no CAR. */
@@ -158,42 +126,13 @@ const stdoutSink: CarSink = {
     }),
 }
 
-async function removeOlder(
-  { config, output }: CommandContext,
-  made: Backup,
-  keep: number,
-): Promise<string[]> {
-  const { backups_dir } = config.values
-  const { backups, unfinished, damaged } = await readBackups(backups_dir)
-  for (const path of unfinished) output.note(`has no sidecar, and is not touched: ${path}`)
-  for (const { path, reason } of damaged) output.note(`not touched: ${path}: ${reason}`)
-  const removed: string[] = []
-  // One of the older CARs may be the base of what this version cannot read.
-  if (damaged.some(({ unknown }) => unknown !== undefined)) return removed
-  for (const { item, keep: stays } of planBackupRetention(
-    backups,
-    made,
-    { last: keep },
-    Date.now(),
-  )) {
-    if (stays) continue
-    await withFiles(item.backup.paths.car, () => removeBackup(item.backup))
-    removed.push(item.backup.paths.car)
-  }
-  return removed
-}
-
-async function print(
-  { output }: CommandContext,
-  { status, backup }: BackedUp,
-  removed: readonly string[],
-): Promise<void> {
-  const { sidecar, paths } = backup
-  if (output.json) return output.document({ status, ...sidecar, path: paths.car, removed })
-  for (const path of removed) output.note(`removed ${path}`)
-  if (status === 'already_exported') output.note('nothing new: this backup holds the same state')
-  output.note(summary(sidecar))
-  await output.line(paths.car)
+async function print({ output }: CommandContext, record: ExportRecord): Promise<void> {
+  if (output.json) return output.document(record)
+  for (const path of record.removed) output.note(`removed ${path}`)
+  if (record.status === 'already_exported')
+    output.note('nothing new: this backup holds the same state')
+  output.note(summary(record))
+  await output.line(record.path)
 }
 
 /** Stdout is taken. */
@@ -202,7 +141,7 @@ async function printStreamed({ output }: CommandContext, sidecar: Sidecar): Prom
   else output.note(summary(sidecar))
 }
 
-function summary(sidecar: Sidecar): string {
+function summary(sidecar: Pick<Sidecar, keyof Sidecar>): string {
   const { seq, total_count, recent_count, content, since, blocks, size_bytes, sha256 } = sidecar
   const what = [
     `snapshot ${seq}`,

@@ -1,9 +1,11 @@
 import { readFile } from 'node:fs/promises'
+import { smallOrStream } from '../../content/bytes.ts'
 import { encodeJson, parseContent } from '../../content/encode.ts'
 import { CairnError } from '../../errors.ts'
+import { fileError } from '../../util/file-error.ts'
 import { writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { addEntryOptions, entryOptions, printWritten } from '../entry-options.ts'
-import { fileError, openInput } from '../input.ts'
+import { openInput } from '../input.ts'
 
 export const put: CommandSpec = {
   examples: [
@@ -77,32 +79,6 @@ function parseJson(text: string, flag: string): unknown {
     }
     throw error
   }
-}
-
-const SMALL_BYTES = 1 << 20
-
-/** Bytes that fit one block become one; a stream would become a UnixFS file of one leaf. */
-async function smallOrStream(
-  chunks: AsyncIterable<Uint8Array>,
-): Promise<Uint8Array | AsyncIterable<Uint8Array>> {
-  const first: Uint8Array[] = []
-  let size = 0
-  const rest = chunks[Symbol.asyncIterator]()
-  for (;;) {
-    const next = await rest.next()
-    if (next.done === true) return new Uint8Array(Buffer.concat(first))
-    first.push(next.value)
-    size += next.value.length
-    if (size > SMALL_BYTES) return joined(first, rest)
-  }
-}
-
-async function* joined(
-  first: readonly Uint8Array[],
-  rest: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
-  yield* first
-  for (let next = await rest.next(); next.done !== true; next = await rest.next()) yield next.value
 }
 
 async function readText(path: string, signal: AbortSignal): Promise<string> {

@@ -1,15 +1,13 @@
 import { stat } from 'node:fs/promises'
 import { openCars } from '../../backup/open-cars.ts'
-import { cidCounts } from '../../backup/sidecar.ts'
-import type { Cairn } from '../../engine/cairn.ts'
 import { factsOf, findCarState, type OpenCar } from '../../car/state.ts'
-import type { RestoredCar } from '../../engine/restore-car.ts'
+import type { Cairn } from '../../engine/cairn.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
-import { printCid } from '../../model/cid.ts'
+import { restoreOpened, targetOf, type RestoreRecord } from '../../tasks/restore.ts'
 import { identitiesOption } from '../backup-options.ts'
 import { longOptions, withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { confirm } from '../confirm.ts'
-import { counted, formatCount, formatTime } from '../format.ts'
+import { counted, formatCount } from '../format.ts'
 import { collect } from '../options.ts'
 
 export const restoreCar: CommandSpec = {
@@ -33,22 +31,22 @@ export const restoreCar: CommandSpec = {
       .option('-n, --dry-run', 'prove everything and change nothing')
       .option('-y, --yes', 'do not ask'),
   run: async (context) => {
+    const { options } = context
     const { sources, at } = await sourcesOf(context)
     const identities = await identitiesOption(context)
     const opened = await openCars(sources, { ...longOptions(context), identities })
     try {
-      const to = { at, as: targetName(context, opened.cars, at) }
-      const report = await withTarget(context, async (cairn) => {
-        await confirmReplacing(context, cairn, opened.cars, to)
-        const { options } = context
-        return cairn.restoreCar(opened.cars, {
-          ...longOptions(context),
-          ...to,
+      const as = targetName(context, opened.cars, at)
+      const record = await withTarget(context, async (cairn) => {
+        await confirmReplacing(context, cairn, opened.cars, { at, as })
+        return restoreOpened({ ...longOptions(context), cairn }, opened.cars, {
+          at,
+          as,
           replace: options.switch('--replace'),
           dryRun: options.switch('--dry-run'),
         })
       })
-      await print(context, report)
+      await print(context, record)
     } finally {
       await opened.close()
     }
@@ -76,29 +74,22 @@ const isThere = (path: string): Promise<boolean> =>
     () => false,
   )
 
-/** The dataset that was asked for: with --as any, with a setting only the one that the CAR names. */
+/** Without a name that was asked for, the dataset that the CAR names. */
 function targetName(
   { options, config }: CommandContext,
   cars: readonly OpenCar[],
   at: string | undefined,
 ): string | undefined {
   const as = options.text('--as')
-  if (as !== undefined || config.origins.dataset === 'default') return as
-  const { dataset: asked } = config.values
-  const { dataset: named } = factsOf(findCarState(cars, at))
-  // A snapshot that other tools have exported names no dataset.
-  if (named === undefined) return asked
-  if (named === asked) return undefined
-  throw new CairnError('usage', `The CAR holds the dataset "${named}", not "${asked}".`, {
-    hint: `To restore it under the other name add --as ${asked}; else -d ${named}.`,
-  })
+  const { dataset } = config.values
+  return config.origins.dataset === 'default' ? as : targetOf(cars, { as, at }, dataset)
 }
 
 /** A dry run needs no store that is there, and makes none. */
 async function withTarget(
   context: CommandContext,
-  use: (cairn: Cairn) => Promise<RestoredCar>,
-): Promise<RestoredCar> {
+  use: (cairn: Cairn) => Promise<RestoreRecord>,
+): Promise<RestoreRecord> {
   if (!context.options.switch('--dry-run')) return withStore(context, true, use)
   try {
     return await withStore(context, false, use)
@@ -128,28 +119,13 @@ async function confirmReplacing(
   await confirm(context, `"${name}" goes from ${now} to ${then}. Go on?`)
 }
 
-async function print({ output }: CommandContext, report: RestoredCar): Promise<void> {
-  const { status, dataset, seq, snapshotTs, recentCount, totalCount, generation, undo } = report
-  const snapshot = printCid(report.snapshot)
-  if (output.json) {
-    return output.document({
-      status,
-      dataset,
-      snapshot,
-      root: printCid(report.root),
-      seq,
-      snapshot_ts: formatTime(snapshotTs),
-      recent_count: recentCount,
-      total_count: totalCount,
-      generation: status === 'planned' ? null : generation,
-      undo,
-      cid_counts: cidCounts(report.counts),
-    })
-  }
+async function print({ output }: CommandContext, record: RestoreRecord): Promise<void> {
+  if (output.json) return output.document(record)
+  const { status, dataset, snapshot, seq, recent_count, total_count, undo } = record
   await output.line(snapshot)
   await output.flush()
-  const recent = counted(recentCount, 'recent entry', 'recent entries')
-  const what = `snapshot ${seq}, ${counted(totalCount, 'entity', 'entities')}, ${recent}`
+  const recent = counted(recent_count, 'recent entry', 'recent entries')
+  const what = `snapshot ${seq}, ${counted(total_count, 'entity', 'entities')}, ${recent}`
   if (status === 'already_restored') output.note(`"${dataset}" is in this state already: ${what}`)
   if (status === 'planned') output.note(`all of it is there; "${dataset}" would get ${what}`)
   if (status !== 'restored') return

@@ -1,4 +1,5 @@
 import type { Dataset } from '../../engine/dataset.ts'
+import { rollbackRecord } from '../../engine/records.ts'
 import type { RollbackReport, RollbackTarget } from '../../engine/rollback.ts'
 import { CairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
@@ -93,22 +94,10 @@ async function printPlan({ output }: CommandContext, plan: Plan): Promise<void> 
 }
 
 async function printReport({ output }: CommandContext, report: RollbackReport): Promise<void> {
-  const { snapshot, seq, generation, undo, recentCount, totalCount } = report
-  const cid = printCid(snapshot)
-  if (output.json) {
-    await output.document({
-      status: 'rolled_back',
-      snapshot: cid,
-      seq,
-      generation,
-      undo,
-      recent_count: recentCount,
-      total_count: totalCount,
-    })
-    return
-  }
-  await output.line(cid)
+  if (output.json) return output.document(rollbackRecord(report))
+  await output.line(printCid(report.snapshot))
   await output.flush()
+  const { seq, undo, totalCount } = report
   output.note(`snapshot ${seq} is current, ${counted(totalCount, 'entity', 'entities')}`)
   output.note(`to undo: cairn rollback --commit ${undo}`)
 }

@@ -1,6 +1,6 @@
-import { printCid } from '../../model/cid.ts'
+import { snapshotRecord } from '../../engine/records.ts'
 import { readDataset, type CommandSpec } from '../command.ts'
-import { formatTime, printable } from '../format.ts'
+import { printable } from '../format.ts'
 
 export const snapshots: CommandSpec = {
   examples: [
@@ -13,17 +13,15 @@ export const snapshots: CommandSpec = {
     const limit = options.count('--limit', 1) ?? Infinity
     await readDataset(context, async (dataset) => {
       let count = 0
-      for await (const { cid, seq, ts, entries, live, reason, tags } of dataset.snapshots({
-        signal,
-      })) {
+      for await (const snapshot of dataset.snapshots({ signal })) {
         count += 1
-        const time = formatTime(ts)
-        const record = { cid: printCid(cid), seq, ts: time, entries, live, reason, tags }
+        const record = snapshotRecord(snapshot)
         if (output.json) await output.document(record)
-        else
-          await output.line(
-            [seq, time, live, record.cid, printable([reason, ...tags].join(' '))].join('\t'),
-          )
+        else {
+          const { seq, ts, live, cid, reason, tags } = record
+          const notes = printable([reason, ...tags].join(' '))
+          await output.line([seq, ts, live, cid, notes].join('\t'))
+        }
         if (count >= limit) return
       }
     })

@@ -1,13 +1,13 @@
 import { CairnError } from '../../errors.ts'
+import { verifyTask, type VerifyRecord } from '../../tasks/verify.ts'
 import { FOUND_STATES, type Problem } from '../../verify/finding.ts'
 import type { VerifyMode } from '../../verify/plan.ts'
-import { verdictError, type VerifyReport } from '../../verify/report.ts'
-import { verifyDataset } from '../../verify/verify.ts'
 import { durationOption } from '../backup-options.ts'
-import { longOptions, type CommandContext, type CommandSpec } from '../command.ts'
+import type { CommandContext, CommandSpec } from '../command.ts'
 import { counted, formatBytes, formatCount, printable } from '../format.ts'
 import type { Options } from '../options.ts'
-import { withLedger } from '../verify-store.ts'
+import { printRecord, taskBase } from '../task.ts'
+import { withBackend } from '../verify-store.ts'
 
 export const verify: CommandSpec = {
   examples: [
@@ -23,19 +23,10 @@ export const verify: CommandSpec = {
       .option('--budget <time>', 'as many parts as the time allows, oldest proved first'),
   run: async (context) => {
     const mode = modeOf(context.options)
-    const report = await withLedger(context, (backend, ledgerDir) =>
-      verifyDataset(backend, context.config.values.dataset, {
-        ...longOptions(context),
-        mode,
-        ledgerDir,
-      }),
+    const task = withBackend(context, (backend) =>
+      verifyTask({ ...taskBase(context), backend }, { mode }),
     )
-    await print(context, report)
-    const failure = verdictError(
-      report,
-      '`cairn repair --from CAR,kubo:URL,...` brings back what is missing or corrupt; the list is above.',
-    )
-    if (failure !== undefined) throw failure
+    await printRecord(task, (record) => print(context, record))
   },
 }
 
@@ -57,21 +48,20 @@ function parseShare(text: string): number {
   })
 }
 
-async function print({ output }: CommandContext, report: VerifyReport): Promise<void> {
-  for (const note of report.notes) output.note(`note: ${note}`)
-  if (output.json) return output.document(reportRecord(report))
-  for (const problem of report.problems) await output.line(problemLine(problem))
-  const found = FOUND_STATES.reduce((sum, state) => sum + report.counts[state], 0)
-  if (found > report.problems.length)
-    await output.line(`... and ${formatCount(found - report.problems.length)} more`)
-  const { verdict, proved, blocks, bytes, coverage } = report
+async function print({ output }: CommandContext, record: VerifyRecord): Promise<void> {
+  for (const note of record.notes) output.note(`note: ${note}`)
+  if (output.json) return output.document(record)
+  const { status, problems, found, proved, blocks, bytes, coverage, unreachable } = record
+  for (const problem of problems) await output.line(problemLine(problem))
+  const all = FOUND_STATES.reduce((sum, state) => sum + found[state], 0)
+  if (all > problems.length) await output.line(`... and ${formatCount(all - problems.length)} more`)
   const read = `${counted(blocks, 'block')}, ${formatBytes(bytes)}`
   await output.line(
-    `${verdict}: ${formatCount(proved)} of ${counted(coverage.parts, 'part')} proved (${read})`,
+    `${status}: ${formatCount(proved)} of ${counted(coverage.parts, 'part')} proved (${read})`,
   )
-  await output.line(coverageLine(report))
-  if (report.unreachable !== null && report.unreachable > 0) {
-    const left = counted(report.unreachable, 'block')
+  await output.line(coverageLine(coverage))
+  if (unreachable !== null && unreachable > 0) {
+    const left = counted(unreachable, 'block')
     await output.line(`${left} that nothing kept reaches: \`cairn prune\` frees them`)
   }
   await output.flush()
@@ -81,13 +71,14 @@ export function problemLine({ state, kind, cid, message }: Problem): string {
   return printable(`${state}\t${kind}\t${cid ?? '-'}\t${message}`)
 }
 
-function coverageLine({ coverage, whole }: VerifyReport): string {
-  const { never, halfWithinMs, mostWithinMs, allWithinMs } = coverage
+function coverageLine(coverage: VerifyRecord['coverage']): string {
+  const { never_proved, half_within_ms, most_within_ms, proved_within_ms, whole } = coverage
   const known = whole ? '' : '; not all parts are known yet'
-  if (allWithinMs !== null) return `all was proved within the last ${ageOf(allWithinMs)}${known}`
-  const half = halfWithinMs === null ? [] : [`half within the last ${ageOf(halfWithinMs)}`]
-  const most = mostWithinMs === null ? [] : [`90% within ${ageOf(mostWithinMs)}`]
-  const yet = `${counted(never, 'part')} never proved yet`
+  if (proved_within_ms !== null)
+    return `all was proved within the last ${ageOf(proved_within_ms)}${known}`
+  const half = half_within_ms === null ? [] : [`half within the last ${ageOf(half_within_ms)}`]
+  const most = most_within_ms === null ? [] : [`90% within ${ageOf(most_within_ms)}`]
+  const yet = `${counted(never_proved, 'part')} never proved yet`
   return [...half, ...most, yet].join(', ') + known
 }
 
@@ -101,31 +92,4 @@ const AGES = [
 function ageOf(ms: number): string {
   const [unit, size] = AGES.find(([, one]) => ms >= 2 * one) ?? ['s', 1000]
   return `${Math.ceil(ms / size)}${unit}`
-}
-
-function reportRecord(report: VerifyReport): Record<string, unknown> {
-  const { coverage, problems, mode, ledger, ...same } = report
-  return {
-    status: same.verdict,
-    dataset: same.dataset,
-    mode,
-    commit: same.commit,
-    snapshots: same.snapshots,
-    proved: same.proved,
-    blocks: same.blocks,
-    bytes: same.bytes,
-    found: same.counts,
-    unreachable: same.unreachable,
-    problems,
-    coverage: {
-      parts: coverage.parts,
-      never_proved: coverage.never,
-      half_within_ms: coverage.halfWithinMs,
-      most_within_ms: coverage.mostWithinMs,
-      proved_within_ms: coverage.allWithinMs,
-      whole: same.whole,
-    },
-    ledger,
-    notes: same.notes,
-  }
 }

@@ -3,7 +3,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { requireSpace } from '../../backup/space.ts'
 import { CairnError } from '../../errors.ts'
-import { withFiles } from '../backup-options.ts'
+import { withFiles } from '../../util/file-error.ts'
 
 const PREFIX = 'cairn-selftest-'
 const NEEDED_BYTES = 128 << 20

@@ -246,7 +246,7 @@ const importLine: Target = {
   name: 'import-line',
   covers: [
     'cli/import-line.ts:parseImportLine',
-    'cli/parse.ts:readTime',
+    'model/time.ts:readTime',
     'content/encode.ts:parseContent',
   ],
   kind: 'json',

@@ -13,6 +13,8 @@ import { parseSpan } from '../../../src/cli/retention-options.ts'
 import { parseConfigFile } from '../../../src/config/config-file.ts'
 import { parseDotenv } from '../../../src/config/dotenv.ts'
 import { bytes as bytesKind, duration, parseAs } from '../../../src/config/kinds.ts'
+import { checkPolicy } from '../../../src/retention/policy.ts'
+import { parseRetention } from '../../../src/tasks/retention.ts'
 import { Ledger } from '../../../src/verify/ledger.ts'
 import { scratch } from '../scratch.ts'
 import { demand, tokensOf, unlessRefused, type Target } from '../target.ts'
@@ -292,6 +294,7 @@ const flags: Target = {
     'cli/parse.ts:parseCount',
     'cli/parse.ts:parseJsonObject',
     'cli/retention-options.ts:parseSpan',
+    'tasks/retention.ts:parseRetention',
   ],
   kind: 'bytes',
   maxBytes: 400,
@@ -312,6 +315,7 @@ const flags: Target = {
       '2024-02-29t23:59:59.5+05:30',
       '1700000000000',
       '{"owner":"me"}',
+      'last=10,hourly=24,within=30d,tag=release',
       '0',
     ].map((one) => Buffer.from(one)),
   run(bytes) {
@@ -327,6 +331,8 @@ const flags: Target = {
       span === undefined || (Number.isSafeInteger(span) && span >= 0),
       'a span is whole milliseconds',
     )
+    const policy = unlessRefused(['usage'], () => parseRetention(text))
+    if (policy !== undefined) checkPolicy(policy)
     const count = unlessRefused(['usage'], () => parseCount('--limit', text, 1))
     demand(count === undefined || (Number.isSafeInteger(count) && count >= 1), 'a count is one')
     const object = unlessRefused(['usage'], () => parseJsonObject('--meta', text))

@@ -1,0 +1,190 @@
+/** Reading what coverage is worked out from, and the report as it is printed. Changes nothing. */
+import { basename, join } from 'node:path'
+import { readBackups, type Backup } from '../backup/folder.ts'
+import type { Values } from '../config/schema.ts'
+import type { Cairn } from '../engine/cairn.ts'
+import { decodeCommit } from '../model/commit.ts'
+import type { RetentionPolicy } from '../retention/policy.ts'
+import { parseRetention } from '../tasks/retention.ts'
+import type { Backend } from '../store/backend.ts'
+import {
+  coverage,
+  coverageFindings,
+  type CoverageFinding,
+  type Proof,
+  type Recovery,
+  type StatePoint,
+} from './coverage.ts'
+import type { DatasetFacts, DrillFacts, ProofFacts } from './observation.ts'
+import { factsOf, readDrillIn } from './observe.ts'
+import { readProof } from './proof.ts'
+import { isComplete, restorable } from './rules-backups.ts'
+import { DAY_MS, HOUR_MS, timeText } from './words.ts'
+
+export interface CoverageOptions {
+  readonly cairn: Cairn
+  readonly backend: Backend
+  readonly dataset: string
+  readonly values: Values
+  readonly now: number
+  /** Instead of as far back as the retention rules reach. */
+  readonly since?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+interface RecoveryRecord {
+  readonly by: Recovery['by']
+  readonly name: string | null
+  readonly exact: boolean
+  readonly state_of: string | null
+  readonly loses_ms: number
+  readonly proved_at: string | null
+  readonly proved_by: Proof['by'] | null
+}
+
+interface IntervalRecord {
+  readonly from: string
+  readonly to: string
+  readonly store: RecoveryRecord | null
+  readonly cars: RecoveryRecord | null
+}
+
+/** As it is printed. */
+export interface CoverageReport {
+  readonly dataset: string
+  readonly checked_at: string
+  readonly from: string
+  readonly to: string
+  readonly covered: boolean
+  readonly intervals: readonly IntervalRecord[]
+  readonly findings: readonly CoverageFinding[]
+}
+
+export async function readCoverage(options: CoverageOptions): Promise<CoverageReport> {
+  const { dataset, values, now, since } = options
+  const store = await readStore(options)
+  const { backups } = await readBackups(values.backups_dir)
+  const drill = await readDrillIn(values.backups_dir)
+  const cars = restorable(backups, dataset)
+    .filter(({ sidecar }) => sidecar.identity === store.facts.identity)
+    .map((one) => carPoint(one, store.facts, drill))
+  const times = [store.commitsFrom, ...[...store.snapshots, ...cars].map(({ ts }) => ts)]
+  const earliest = Math.min(...times)
+  const reached = windowFrom(values, now)
+  const begin =
+    store.knowsBirth || !Number.isFinite(reached) ? Math.max(reached, earliest) : reached
+  // A moment at least, also of a dataset that was made in this one.
+  const from = Math.min(since ?? begin, now - 1)
+  const intervals = coverage({ ...store, cars, from, now })
+  const findings = coverageFindings(intervals)
+  return {
+    dataset,
+    checked_at: timeText(now),
+    from: timeText(from),
+    to: timeText(now),
+    covered: !findings.some(({ level }) => level === 'critical'),
+    intervals: intervals.map((one) => ({
+      from: timeText(one.from),
+      to: timeText(one.to),
+      store: recoveryRecord(one.store),
+      cars: recoveryRecord(one.cars),
+    })),
+    findings,
+  }
+}
+
+interface StoreSide {
+  readonly facts: DatasetFacts
+  readonly commitsFrom: number
+  readonly storeProof: Proof | null
+  readonly snapshots: readonly StatePoint[]
+  /** Whether what is kept goes back to where the dataset began. */
+  readonly knowsBirth: boolean
+}
+
+async function readStore(options: CoverageOptions): Promise<StoreSide> {
+  const { cairn, backend, dataset: name, values, signal } = options
+  const dataset = await cairn.dataset(name)
+  const status = await dataset.status({ signal })
+  const facts = factsOf(status)
+  const proof = await readProof(join(values.data_dir, 'ledger'), {
+    dataset: name,
+    identity: facts.identity,
+  })
+  const storeProof = proofOfStore(proof)
+  const oldest = Number(status.pointer['oldest'])
+  const bytes = await backend.getCommit(name, oldest, { signal })
+  const commitsFrom = bytes === undefined ? facts.commitTs : decodeCommit(bytes).commit.ts
+  const snapshots: StatePoint[] = []
+  let knowsBirth = oldest === 0
+  for await (const { seq, ts } of dataset.snapshots({ signal })) {
+    knowsBirth ||= seq === 0
+    snapshots.push({
+      kind: 'snapshot',
+      name: `seq:${seq}`,
+      ts,
+      complete: false,
+      proof: storeProof,
+    })
+  }
+  return { facts, commitsFrom, storeProof, snapshots, knowsBirth }
+}
+
+/** Of all parts the one that was proved the longest ago counts, and one that never was counts for all. */
+function proofOfStore({ parts, never, problems, oldest }: ProofFacts): Proof | null {
+  const isProved = parts > 0 && never === 0 && problems === 0
+  return isProved && oldest !== undefined ? { at: oldest, by: 'verify' } : null
+}
+
+/** It was read back when it was made; a drill that passed with it counts more. */
+function carPoint(one: Backup, facts: DatasetFacts, drill: DrillFacts | undefined): StatePoint {
+  const { sidecar, paths } = one
+  // A drill of cron may have named the folder in another way.
+  const sources = drill?.passed === true ? drill.sources.map((path) => basename(path)) : []
+  const wasDrilled = drill !== undefined && sources.includes(basename(paths.car))
+  return {
+    kind: 'car',
+    name: sidecar.filename,
+    ts: Date.parse(sidecar.ts),
+    complete: isComplete(one, facts),
+    proof: wasDrilled
+      ? { at: drill.finishedAt, by: 'drill' }
+      : { at: Date.parse(sidecar.verified_at), by: 'export' },
+  }
+}
+
+/** How far back something should be kept; without rules nothing is ever forgotten. */
+function windowFrom(values: Values, now: number): number {
+  const policies = [parseRetention(values.keep_snapshots), parseRetention(values.keep_cars)]
+  return now - Math.max(...policies.map((one) => (one === undefined ? Infinity : reachOf(one))))
+}
+
+const PERIOD_MS = {
+  hourly: HOUR_MS,
+  daily: DAY_MS,
+  weekly: 7 * DAY_MS,
+  monthly: 28 * DAY_MS,
+  yearly: 365 * DAY_MS,
+} as const
+
+/** How far back the rules surely keep something: the oldest period may have its newest state alone. */
+export function reachOf(policy: RetentionPolicy): number {
+  const spans = Object.entries(PERIOD_MS).map(
+    ([period, ms]) => ms * Math.max(0, (policy[period as keyof typeof PERIOD_MS] ?? 0) - 2),
+  )
+  return Math.max(policy.withinMs ?? 0, ...spans)
+}
+
+function recoveryRecord(recovery: Recovery | null): RecoveryRecord | null {
+  if (recovery === null) return null
+  const { by, name, exact, to, losesMs, proof } = recovery
+  return {
+    by,
+    name,
+    exact,
+    state_of: to === null ? null : timeText(to),
+    loses_ms: losesMs,
+    proved_at: proof === null ? null : timeText(proof.at),
+    proved_by: proof?.by ?? null,
+  }
+}

@@ -1,0 +1,27 @@
+/**
+ * `request.signal`: aborted when nobody waits for the answer any more, or when its deadline has passed. The
+ * one of Fastify does for neither, once a request has a body: its 'close' comes when the body was read.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { CairnError } from '../../errors.ts'
+
+export function setSignal(request: FastifyRequest, reply: FastifyReply, deadlineMs: number): void {
+  const ending = new AbortController()
+  const isStream = request.routeOptions.config.stream === true
+  const timer = isStream ? undefined : setTimeout(() => pass(reply, ending), deadlineMs)
+  reply.raw.once('close', () => {
+    clearTimeout(timer)
+    if (!reply.raw.writableFinished) ending.abort()
+  })
+  Object.defineProperty(request, 'signal', { value: ending.signal })
+}
+
+function pass(reply: FastifyReply, ending: AbortController): void {
+  const error = new CairnError('deadline_exceeded', 'The request was not answered in its time.', {
+    hint: 'Ask for less at once. Whether a write took effect shows in the entity.',
+  })
+  // Before the handler hears of it: its own failure is not what the reader is told.
+  if (reply.raw.headersSent) reply.raw.destroy(error)
+  else if (!reply.sent) void reply.send(error)
+  ending.abort(error)
+}

@@ -1,0 +1,21 @@
+/** The line in the log that tells of a request when its answer has ended. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from '../../engine/context.ts'
+
+export function watchRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
+  reply.raw.once('close', () => {
+    const cut = !reply.raw.writableFinished
+    const status = reply.raw.statusCode
+    const fields = {
+      request_id: request.id,
+      method: request.method,
+      route: request.routeOptions.url ?? 'none',
+      status,
+      ms: Math.round(reply.elapsedTime * 1e3) / 1e3,
+    }
+    if (cut) log.info('request.cut', fields)
+    else if (status >= 500) log.error('request.done', fields)
+    else if (status >= 400) log.info('request.done', fields)
+    else log.debug('request.done', fields)
+  })
+}

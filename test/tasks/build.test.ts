@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest'
+import { buildTask } from '../../src/tasks/build.ts'
+import { collect } from '../helpers/engine.ts'
+import { abortAnywhere, CID, expectCode, expectPlain, ground, NOW } from './kit.ts'
+
+test('the record says what was built, and has the same fields when nothing was', async () => {
+  const { context, dataset } = await ground()
+  const built = await buildTask(context, { reason: 'schedule', tags: ['nightly'], meta: { a: 1 } })
+  expect(built).toEqual({
+    status: 'built',
+    snapshot: expect.stringMatching(CID),
+    root: expect.stringMatching(CID),
+    seq: 2,
+    ts: new Date(NOW).toISOString(),
+    entries: 401,
+    live: 401,
+    chunk_count: expect.any(Number),
+    folded: 1,
+    chunks_written: expect.any(Number),
+    chunks_dropped: expect.any(Number),
+    blocks_written: expect.any(Number),
+    bytes_written: expect.any(Number),
+    recent_count: 0,
+  })
+  expectPlain(built)
+  const [newest] = await collect(dataset.snapshots())
+  expect(newest).toMatchObject({ seq: 2, reason: 'schedule', tags: ['nightly'] })
+  const again = await buildTask(context)
+  expect(again).toMatchObject({ status: 'already_built', snapshot: built.snapshot, seq: 2 })
+  expect(Object.keys(again)).toEqual(Object.keys(built))
+  expect(await buildTask(context, { force: true })).toMatchObject({ status: 'built', seq: 3 })
+})
+
+test('a moment beyond RFC 3339 is told as a number', async () => {
+  const { context, clock } = await ground()
+  clock.now = Date.UTC(10_000, 0)
+  expect((await buildTask(context)).ts).toBe(clock.now)
+})
+
+test('a dataset that is not there is told as that', async () => {
+  const { context } = await ground()
+  await expectCode(buildTask({ ...context, dataset: 'other' }), 'dataset_not_found')
+})
+
+test('aborted anywhere, it leaves the dataset as it was', async () => {
+  const aborts = await abortAnywhere(ground, buildTask, async ({ context, dataset }) => {
+    expect((await dataset.status()).pointer).toMatchObject({ snapshot_seq: 1, recent_count: 1 })
+    expect(await buildTask(context)).toMatchObject({ status: 'built', seq: 2, live: 401 })
+  })
+  expect(aborts).toBeGreaterThan(5)
+})
