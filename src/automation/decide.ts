@@ -24,6 +24,8 @@ export interface DatasetFacts {
   readonly snapshotTs: number
   /** Since when the chain is known to hold something; null while it is empty. */
   readonly pendingSince: number | null
+  /** Nothing was ever written to it. */
+  readonly empty: boolean
   readonly thresholds: Thresholds
 }
 
@@ -72,6 +74,8 @@ interface Part {
 
 /** What was missed while the process was down waits until it has settled. */
 export const SETTLE_MS = 15_000
+/** After so long a dataset that has data gets its first CAR, and that one its first drill. */
+export const FIRST_MS = 60_000
 
 export function decide(situation: Situation): Decision {
   const others = SCHEDULED.filter((kind) => kind !== 'build')
@@ -153,9 +157,21 @@ function decideSchedule(situation: Situation, kind: ScheduledKind): Part {
   const { observed, now } = situation
   const scheduled = scheduledAt(situation, kind)
   if (scheduled === null || observed.underWay.has(kind)) return {}
-  const at = Math.max(settleAt(situation, scheduled), holdOf(situation, kind))
-  if (at > now) return { next: { kind, at, reason: 'schedule' } }
-  return { start: { kind, reason: 'schedule', urgent: false, follow: false } }
+  const planned: Due = { at: settleAt(situation, scheduled), reason: 'schedule' }
+  const first = firstAt(situation, kind)
+  const due = first !== null && first < planned.at ? { at: first, reason: 'first' } : planned
+  const at = Math.max(due.at, holdOf(situation, kind))
+  if (at > now) return { next: { kind, at, reason: due.reason } }
+  return { start: { kind, reason: due.reason, urgent: false, follow: false } }
+}
+
+/** A new dataset does not wait a week for its first CAR, nor a month to learn whether that one restores. */
+function firstAt({ observed, memory }: Situation, kind: ScheduledKind): number | null {
+  if (observed.facts === null || observed.facts.empty) return null
+  if (runsOf(memory, kind).successAt !== null) return null
+  if (kind === 'export') return observed.startedAt + FIRST_MS
+  const exported = kind === 'drill' ? runsOf(memory, 'export').successAt : null
+  return exported === null ? null : Math.max(exported, observed.startedAt) + FIRST_MS
 }
 
 /** The first moment of a schedule that was not dealt with. */

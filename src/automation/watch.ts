@@ -190,9 +190,9 @@ export class DatasetWatch {
 
   #facts(): DatasetFacts | null {
     if (this.#seen === undefined) return null
-    const { recentCount, snapshotTs, chainLimit } = this.#seen
+    const { recentCount, snapshotTs, chainLimit, empty } = this.#seen
     const thresholds = this.#thresholds(chainLimit)
-    return { recentCount, snapshotTs, pendingSince: this.#pendingSince, thresholds }
+    return { recentCount, snapshotTs, pendingSince: this.#pendingSince, empty, thresholds }
   }
 
   /** A dataset that the thresholds do not fit follows its own limit; the configured one is refused. */

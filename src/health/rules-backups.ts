@@ -32,6 +32,8 @@ export function carRule(
   limits: HealthLimits,
 ): Finding[] {
   const hint = 'cairn export-car'
+  if (facts.next === 0)
+    return [{ check: 'car', level: 'ok', message: 'Nothing was written yet that a CAR could hold' }]
   const backups = restorable(all, dataset)
   const complete = backups.find((one) => isComplete(one, facts))
   if (complete !== undefined)
@@ -63,10 +65,13 @@ function defaultCarAge(exportEveryMs: number | undefined): number {
 
 export function drillRule(
   { dataset, backupsDir, at }: Observation,
+  facts: DatasetFacts,
   drill: DrillFacts | undefined,
   { maxDrillAgeMs }: HealthLimits,
 ): Finding[] {
   const hint = 'cairn drill'
+  if (facts.next === 0)
+    return [{ check: 'drill', level: 'ok', message: 'Nothing was written yet that could be lost' }]
   if (drill?.dataset !== dataset) {
     const message = `There is no report of a drill of "${dataset}" in ${backupsDir}`
     return [{ check: 'drill', level: 'warning', message, hint }]

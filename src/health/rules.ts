@@ -24,7 +24,7 @@ export function judge(seen: Observation, limits: HealthLimits): Finding[] {
     ...snapshotRule(facts, limits, at),
     ...looked('car', seen.backups, ({ backups }) => carRule(seen, facts, backups, limits)),
     ...looked('disk', seen.space, diskRule),
-    ...looked('drill', seen.drill, (drill) => drillRule(seen, drill, limits)),
+    ...looked('drill', seen.drill, (drill) => drillRule(seen, facts, drill, limits)),
     ...looked('verify', seen.proof, verifyRule),
     ...looked('build', seen.automation, (automation) => buildRule(automation?.build)),
     ...looked('export', seen.automation, (automation) => exportRule(automation?.export)),

@@ -55,8 +55,7 @@ export function addReason(record: JobRecord, reason: string): void {
   record.reasons = [...others, reason].slice(-MAX_REASONS)
 }
 
-const reasonOf = ({ reasons, request }: JobRecord): string =>
-  reasons.at(-1) ?? request.reason
+const reasonOf = ({ reasons, request }: JobRecord): string => reasons.at(-1) ?? request.reason
 
 export function isStuck(record: JobRecord, now: number, stuckAfterMs: number): boolean {
   const { state, startedAt, progress } = record

@@ -45,7 +45,7 @@ class Day {
 
   ask(requests: readonly string[] = []): Decision {
     const { now, recentCount, snapshotTs, pendingSince, policy, memory } = this
-    const facts = { recentCount, snapshotTs, pendingSince, thresholds: THRESHOLDS }
+    const facts = { recentCount, snapshotTs, pendingSince, empty: true, thresholds: THRESHOLDS }
     const underWay = new Set(this.running === undefined ? [] : (['build'] as const))
     const observed = { facts, underWay, requests, startedAt: NOON }
     const decision = decide({ policy, memory, now, observed })

@@ -1,6 +1,6 @@
 /** What is started when: one row a rule, on both sides of its edge. */
 import { expect, test } from 'vitest'
-import { SETTLE_MS, type DatasetFacts } from '../../src/automation/decide.ts'
+import { FIRST_MS, SETTLE_MS, type DatasetFacts } from '../../src/automation/decide.ts'
 import { decided, DAY, HOUR, lastRun, MINUTE, NOON, SECOND, type Given } from './situations.ts'
 
 /** What is started, or else when to look again: seconds from now. */
@@ -111,6 +111,38 @@ test.each<[string, Given, string]>([
     { values: { verify_schedule: '0 * * * *', drill_schedule: '0 * * * *' }, now: NOON + HOUR },
     'verify: schedule, drill: schedule',
   ],
+
+  // The first CAR, and the first drill of it, wait for no schedule.
+  [
+    'the first CAR of what has data',
+    { values: weekly, facts: { empty: false }, startedAt: NOON - FIRST_MS },
+    'export: first',
+  ],
+  [
+    'the first CAR, just started',
+    { values: weekly, facts: { empty: false }, startedAt: NOON },
+    `wait ${FIRST_MS / SECOND}`,
+  ],
+  [
+    'the first CAR, tried in vain',
+    {
+      values: weekly,
+      facts: { empty: false },
+      startedAt: NOON - FIRST_MS,
+      runs: { export: { last: lastRun(), failures: 1, retryAt: NOON + MINUTE } },
+    },
+    `wait ${MINUTE / SECOND}`,
+  ],
+  [
+    'the first drill, a while after the first CAR',
+    {
+      values: { ...weekly, drill_schedule: '0 6 1 * *' },
+      facts: { empty: false },
+      runs: { export: { successAt: NOON - FIRST_MS } },
+    },
+    'drill: first',
+  ],
+  ['no first CAR where exports are switched off', { values: {}, facts: { empty: false } }, 'rest'],
 
   // Missed while the process was down: once, when it has settled.
   [

@@ -26,6 +26,24 @@ const runs = (world: World): [JobKind, string][] =>
     .map(({ kind, state }): [JobKind, string] => [kind, state])
     .toReversed()
 
+const carsIn = async (world: World): Promise<string[]> =>
+  (await readdir(join(world.dir, 'backups'))).filter((name) => name.endsWith('.car'))
+
+test('P09: by its defaults, new data has a CAR that was tried within minutes', async () => {
+  const world = await openWorld({ values: schedules })
+  await world.automation.start()
+  await world.advance(5 * MINUTE)
+  expect(runs(world)).toEqual([])
+  await world.append(20)
+  await world.advance(5 * MINUTE)
+  expect(runs(world)).toEqual([
+    ['export', 'succeeded'],
+    ['drill', 'succeeded'],
+  ])
+  expect(world.jobs.list().every(({ reason }) => reason === 'first')).toBe(true)
+  expect(await carsIn(world)).toHaveLength(1)
+})
+
 test('P09: by its defaults, the first Sunday of a month does everything', async () => {
   const saturdayNight = Date.parse('2026-11-01T01:50:00Z')
   const world = await openWorld({ values: schedules, now: saturdayNight })
@@ -33,6 +51,9 @@ test('P09: by its defaults, the first Sunday of a month does everything', async 
   await world.append(20)
   await world.advance(5 * HOUR)
   expect(runs(world)).toEqual([
+    // The first ones.
+    ['export', 'succeeded'],
+    ['drill', 'succeeded'],
     ['build', 'succeeded'],
     ['export', 'succeeded'],
     ['prune', 'succeeded'],
@@ -40,9 +61,8 @@ test('P09: by its defaults, the first Sunday of a month does everything', async 
     ['verify', 'succeeded'],
     ['drill', 'succeeded'],
   ])
-  expect(world.jobs.list().every(({ reason }) => reason === 'schedule')).toBe(true)
-  const files = await readdir(join(world.dir, 'backups'))
-  expect(files.filter((name) => name.endsWith('.car'))).toHaveLength(1)
+  expect(world.jobs.list().filter(({ reason }) => reason === 'schedule')).toHaveLength(6)
+  expect(await carsIn(world)).toHaveLength(2)
   const { next } = world.automation.state('main')
   expect(next.map(({ kind, at }) => `${kind} ${at}`)).toEqual([
     'build 2026-11-02T02:00:00.000Z',
@@ -70,10 +90,9 @@ test('P09: rules of retention are kept to, for snapshots and CARs', async () => 
     await world.advance(4 * MINUTE + 45_000)
   }
   expect((await world.snapshots()).length).toBeLessThanOrEqual(3)
-  const files = await readdir(join(world.dir, 'backups'))
-  expect(files.filter((name) => name.endsWith('.car'))).toHaveLength(3)
+  expect(await carsIn(world)).toHaveLength(3)
   const kinds = runs(world).map(([kind]) => kind)
-  expect(kinds.filter((kind) => kind === 'export')).toHaveLength(6)
+  expect(kinds.filter((kind) => kind === 'export')).toHaveLength(7)
   expect(runs(world).every(([, state]) => state === 'succeeded')).toBe(true)
 })
 
@@ -95,8 +114,7 @@ test('P09: a command of its own follows each export, and its failure is told of'
     last: { state: 'failed', error: { code: 'hook_failed' }, result: { recent_count: 2 } },
   })
   // It is the command that is tried again, with the CAR that is there.
-  const files = await readdir(join(world.dir, 'backups'))
-  expect(files.filter((name) => name.endsWith('.car'))).toHaveLength(2)
+  expect(await carsIn(world)).toHaveLength(2)
 })
 
 test('P09: no schedule builds or exports twice what did not change', async () => {
@@ -107,6 +125,6 @@ test('P09: no schedule builds or exports twice what did not change', async () =>
   await world.automation.start()
   await world.advance(HOUR)
   expect(world.jobs.list({ kind: 'build' })).toHaveLength(1)
-  const files = await readdir(join(world.dir, 'backups'))
-  expect(files.filter((name) => name.endsWith('.car'))).toHaveLength(1)
+  // The first CAR was of the recent chain, the second has the snapshot.
+  expect(await carsIn(world)).toHaveLength(2)
 })

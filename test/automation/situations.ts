@@ -41,6 +41,7 @@ const QUIET: DatasetFacts = {
   recentCount: 0,
   snapshotTs: NOON - DAY,
   pendingSince: null,
+  empty: true,
   thresholds: { rebuild: 5000, alert: 7000, emergency: 8000 },
 }
 

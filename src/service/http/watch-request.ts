@@ -14,8 +14,11 @@ export function watchRequest(log: Logger, request: FastifyRequest, reply: Fastif
       ms: Math.round(reply.elapsedTime * 1e3) / 1e3,
     }
     if (cut) log.info('request.cut', fields)
-    else if (status >= 500) log.error('request.done', fields)
+    else if (status >= 500 && !isProbe(fields.route)) log.error('request.done', fields)
     else if (status >= 400) log.info('request.done', fields)
     else log.debug('request.done', fields)
   })
 }
+
+/** Its 503 is an answer, and what is wrong has a line of its own. */
+const isProbe = (route: string): boolean => route === '/healthz' || route === '/readyz'
