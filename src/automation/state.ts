@@ -168,12 +168,11 @@ function parseLast(map: Fields): LastRun {
 }
 
 function parseResult(map: Fields): NonNullable<LastRun['result']> {
-  const result: Record<string, string | number | boolean | null> = {}
-  for (const [name, value] of Object.entries(map)) {
+  const fields = Object.entries(map).map(([name, value]) => {
     if (typeof value === 'object' && value !== null) throw wrong(`result.${name}`)
-    result[name] = value as string | number | boolean | null
-  }
-  return result
+    return [name, value as string | number | boolean | null] as const
+  })
+  return Object.fromEntries(fields)
 }
 
 function parseError(map: Fields): JobError {

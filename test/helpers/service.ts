@@ -61,7 +61,9 @@ export interface TestService {
 /** The defaults with `values` over them. */
 export async function testConfig(values: Partial<Values> = {}): Promise<Config> {
   const dir = values.data_dir ?? (await tempDir())
-  const config = await resolveConfig({ flags: { data_dir: dir }, env: {}, cwd: dir })
+  // The defaults of the thresholds follow it.
+  const limit = values.chain_limit === undefined ? {} : { chain_limit: String(values.chain_limit) }
+  const config = await resolveConfig({ flags: { data_dir: dir, ...limit }, env: {}, cwd: dir })
   return { ...config, values: { ...config.values, port: 0, ...values } }
 }
 

@@ -25,8 +25,8 @@ export async function recordFinalLog(store: string, folder: string, base: bigint
     const op = { lane: FENCE, n: 0 }
     const writes = [{ pi: FENCE, tip: FENCE }]
     record({ t: clock(), ...op, do: 'append', set: 'main', writes })
-    const appended = await dataset.append({ pi: FENCE, tip })
-    record({ t: clock(), ...op, outcome: 'ok', found: [{ ...appended, tip: FENCE }] })
+    const { pi, ver, position, status } = await dataset.append({ pi: FENCE, tip })
+    record({ t: clock(), ...op, outcome: 'ok', found: [{ pi, ver, tip: FENCE, position, status }] })
     await recordLog(backend, record)
   } finally {
     await backend.close()

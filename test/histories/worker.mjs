@@ -128,7 +128,10 @@ class Lane {
       const appended = await dataset.appendBatch(entries)
       for (const [i, { pi, ver }] of appended.entries())
         this.known.set(pi, { ver, tip: writes[i].tip })
-      return { found: appended.map((one, i) => ({ ...one, tip: writes[i].tip })) }
+      const told = ({ pi, ver, position, status }, i) => {
+        return { pi, ver, position, status, tip: writes[i].tip }
+      }
+      return { found: appended.map(told) }
     })
   }
 

@@ -117,10 +117,15 @@ function linksIn(value: unknown): Uint8Array[] {
 }
 
 /** dag-json and dag-pb are decoded by the library alone: its links, found by their class. */
+interface Library {
+  readonly decode: (bytes: Uint8Array) => unknown
+  readonly encode: (value: never) => Uint8Array
+}
+
 function decodedContent(
   name: string,
   codec: number,
-  decode: (bytes: Uint8Array) => unknown,
+  { decode, encode }: Library,
   more: Pick<Target, 'kind' | 'seeds' | 'tokens'>,
 ): Target {
   return {
@@ -134,8 +139,11 @@ function decodedContent(
       const value = unlessRefused(['invalid_content'], () => decodeContent(cid, codec, bytes))
       demand((decoded === undefined) === (value === undefined), 'it decodes as the library does')
       const expected = decodes(() => linksIn(decoded?.value))?.value as Uint8Array[] | undefined
+      // The library makes the usual CID of one that is spelled out; encoded again, such a block differs.
+      const again = decodes(() => encode(decoded?.value as never))?.value as Uint8Array | undefined
+      const asWritten = again !== undefined && bytesEqual(again, bytes)
       const codes =
-        expected !== undefined && usable(expected)
+        expected !== undefined && asWritten && usable(expected)
           ? (['invalid_content'] as const)
           : (['invalid_content', 'invalid_entry'] as const)
       const found = unlessRefused(codes, () => linksOf(cid, bytes))
@@ -151,26 +159,21 @@ const JSON_SEEDS: readonly unknown[] = [
   { '': { '': '' } },
 ]
 
-const contentJson = decodedContent(
-  'content-json',
-  CODEC_DAG_JSON,
-  (bytes) => dagJson.decode(bytes),
-  {
-    kind: 'json',
-    tokens: tokensOf(
-      '{"/":"',
-      '{"/":{"bytes":"AQI"}}',
-      '1e400',
-      '-0',
-      '9007199254740993',
-      '\\u002f',
-      '\\ud800',
-      '"__proto__":',
-      '['.repeat(2000),
-    ),
-    seeds: () => JSON_SEEDS.map((value) => dagJson.encode(value)),
-  },
-)
+const contentJson = decodedContent('content-json', CODEC_DAG_JSON, dagJson, {
+  kind: 'json',
+  tokens: tokensOf(
+    '{"/":"',
+    '{"/":{"bytes":"AQI"}}',
+    '1e400',
+    '-0',
+    '9007199254740993',
+    '\\u002f',
+    '\\ud800',
+    '"__proto__":',
+    '['.repeat(2000),
+  ),
+  seeds: () => JSON_SEEDS.map((value) => dagJson.encode(value)),
+})
 
 const PB_SEEDS = [
   { Links: [] },
@@ -197,7 +200,7 @@ const PB_TOKENS = tokensOf(
   '0x80808080808080808001',
 )
 
-const contentPb = decodedContent('content-pb', CODEC_DAG_PB, (bytes) => dagPb.decode(bytes), {
+const contentPb = decodedContent('content-pb', CODEC_DAG_PB, dagPb, {
   kind: 'bytes',
   tokens: PB_TOKENS,
   seeds: () => PB_SEEDS.map((node) => dagPb.encode(node)),
