@@ -121,6 +121,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'automation',
     'health',
   ],
+  client: [],
   cli: [
     'errors.ts',
     'util',

@@ -43,7 +43,7 @@ async function fold(count: number): Promise<Figure[]> {
     log: SILENT,
   }
   const staging = await backend.stage('main', 'bench')
-  const stager = new NodeStager(staging)
+  const stager = new NodeStager(context, staging)
   const { ms, peakMb } = await measure(async () => {
     const options = { nodes, root: undefined, leafCount: 0, chunkSize: 10_000, at: 0, sink: stager }
     await mergeTree(options, runsOf(sortedEntries(count)))

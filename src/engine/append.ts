@@ -87,12 +87,12 @@ interface Answer {
 export class Appender {
   readonly #context: Context
   readonly #pointer: Pointer
-  /** Makes room in a full chain, or throws `chain_full`. */
-  readonly #makeRoom: () => Promise<void>
+  /** Makes room for so many entries in a full chain, or throws `chain_full`. */
+  readonly #makeRoom: (entries: number) => Promise<void>
   #queue: Waiting[] = []
   #running = false
 
-  constructor(context: Context, pointer: Pointer, makeRoom: () => Promise<void>) {
+  constructor(context: Context, pointer: Pointer, makeRoom: (entries: number) => Promise<void>) {
     this.#context = context
     this.#pointer = pointer
     this.#makeRoom = makeRoom
@@ -196,7 +196,7 @@ export class Appender {
     )
     if (outcome === 'stale') return this.#tryGroup(group, true)
     if (outcome === 'full') {
-      await this.#makeRoom()
+      await this.#makeRoom(group.reduce((sum, { drafts }) => sum + drafts.length, 0))
       return this.#tryGroup(group, true)
     }
     return outcome

@@ -25,6 +25,7 @@ import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
+import { keepingHot } from './keep-hot.ts'
 import { checkNotes } from './notes.ts'
 import { BuildLaps } from './observe.ts'
 import type { Pointer } from './pointer.ts'
@@ -79,7 +80,7 @@ export async function buildSnapshot(
   })
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
-    const stager = new NodeStager(staging, signal)
+    const stager = new NodeStager(context, staging, signal)
     laps.end('read')
     const merged = await mergeChain(context, from, at, stager, options)
     laps.end('merge')
@@ -137,11 +138,13 @@ async function mergeChain(
   context: Context,
   from: State,
   at: number,
-  sink: NodeStager,
+  stager: NodeStager,
   { signal, onProgress }: BuildOptions,
 ): Promise<MergedTree> {
   const { header } = from
   const edits = newestOf(from.chain)
+  await context.timers.turn()
+  const sink = keepingHot(context.nodes, from.overlay.tree, stager)
   return mergeTree(
     {
       nodes: context.nodes,

@@ -148,7 +148,7 @@ class Load {
     this.at = momentOf(context, state.commit)
     this.#chainEnd = state.commit
     this.#recent = [...state.chain]
-    this.#nodes = new NodeStager(parts.staging, parts.options.signal)
+    this.#nodes = new NodeStager(context, parts.staging, parts.options.signal)
   }
 
   get chainEnd(): Commit {

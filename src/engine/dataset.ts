@@ -44,7 +44,6 @@ import { readHeader, type State } from './state.ts'
 import { datasetStatus, type DatasetStatus } from './status.ts'
 import { stateAt, type At } from './time.ts'
 import { View } from './view.ts'
-import { Mutex } from '../util/mutex.ts'
 
 export interface PutOptions extends CallOptions, Omit<AppendEntry, 'pi' | 'tip'> {}
 
@@ -71,7 +70,6 @@ export class Dataset {
   readonly #context: Context
   readonly #pointer: Pointer
   readonly #appender: Appender
-  readonly #builds = new Mutex()
   readonly #autoBuild: boolean
 
   constructor(context: Context, pointer: Pointer, options: DatasetOptions = {}) {
@@ -79,7 +77,7 @@ export class Dataset {
     this.#context = context
     this.#pointer = pointer
     this.#autoBuild = options.autoBuild ?? true
-    this.#appender = new Appender(context, pointer, () => this.#makeRoom())
+    this.#appender = new Appender(context, pointer, (entries) => this.#makeRoom(entries))
   }
 
   /** Adds one version of one entity. Resolves when it is durable. */
@@ -276,7 +274,7 @@ export class Dataset {
 
   /** Folds the recent chain into a new snapshot. Nothing new is a success that says so. */
   build(options: BuildOptions = {}): Promise<BuildReport> {
-    return this.#builds.run(() => buildSnapshot(this.#context, this.#pointer, options))
+    return this.#pointer.builds.run(() => buildSnapshot(this.#context, this.#pointer, options))
   }
 
   /** Loads any number of entries in one commit, all or none; other writers are kept out meanwhile. */
@@ -284,7 +282,7 @@ export class Dataset {
     source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
     options: BulkOptions = {},
   ): Promise<BulkReport> {
-    return this.#builds.run(() => bulkLoad(this.#context, this.#pointer, source, options))
+    return this.#pointer.builds.run(() => bulkLoad(this.#context, this.#pointer, source, options))
   }
 
   /** Hands all that the current state, or a kept snapshot, consists of to the writer of a CAR. */
@@ -303,9 +301,9 @@ export class Dataset {
     return prune(this.#context, this.#pointer, options)
   }
 
-  async #makeRoom(): Promise<void> {
+  async #makeRoom(entries: number): Promise<void> {
     if (this.#autoBuild) {
-      await this.#buildForRoom()
+      await this.#pointer.builds.run(() => this.#buildForRoom(entries))
       return
     }
     const { recentCount, settings } = (await this.#pointer.current()).commit
@@ -318,10 +316,15 @@ export class Dataset {
     )
   }
 
-  /** A build is dropped when another process has built first, which has made room all the same. */
-  async #buildForRoom(): Promise<void> {
+  /**
+   * A build that was under way has made room already. One is dropped when another process has built first,
+   * which has made room all the same.
+   */
+  async #buildForRoom(entries: number): Promise<void> {
+    const { recentCount, settings } = (await this.#pointer.current()).commit
+    if (recentCount + entries <= settings.chainLimit) return
     try {
-      await this.build({ reason: 'chain limit' })
+      await buildSnapshot(this.#context, this.#pointer, { reason: 'chain limit' })
     } catch (error) {
       if (!isCairnError(error, 'conflict')) throw error
     }

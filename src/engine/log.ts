@@ -100,7 +100,8 @@ export async function* logFrom(
 
 function checkPlace({ dataset, floor, next }: Commit, since: number): void {
   if (!Number.isSafeInteger(since) || since < 0 || since > next) {
-    throw new CairnError('usage', `The log of "${dataset}" has no position ${since}.`, {
+    const code = Number.isSafeInteger(since) && since > next ? 'not_found' : 'usage'
+    throw new CairnError(code, `The log of "${dataset}" has no position ${since}.`, {
       hint: `Its entries have the positions from ${floor} to below ${next}.`,
       floor,
       next,

@@ -71,6 +71,8 @@ const UNKNOWN_DELAY_MS = 200
 
 export class Pointer {
   readonly dataset: string
+  /** Snapshots are made one after another, whoever of this process makes them: two would fold the same. */
+  readonly builds: Mutex = new Mutex()
   readonly #context: Context
   readonly #line = new Mutex()
   readonly #updates = new Mutex()

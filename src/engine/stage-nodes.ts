@@ -13,16 +13,21 @@ import type { Context } from './context.ts'
 const BATCH_BYTES = 2 << 20
 /** At most 1 MiB each; so many that a node always has some to answer. */
 const READ_BACK = 32
+/** After so much, who waits gets a turn: a merge in memory never waits by itself. A leaf has as much. */
+const TURN_BYTES = 256 << 10
 
 export class NodeStager implements NodeSink {
+  readonly #context: Pick<Context, 'timers'>
   readonly #staging: Staging
   readonly #signal: AbortSignal | undefined
   readonly written: CidBytes[] = []
   bytes = 0
   #batch: HeldBlock[] = []
   #batchBytes = 0
+  #turnBytes = 0
 
-  constructor(staging: Staging, signal?: AbortSignal) {
+  constructor(context: Pick<Context, 'timers'>, staging: Staging, signal?: AbortSignal) {
+    this.#context = context
     this.#staging = staging
     this.#signal = signal
   }
@@ -34,6 +39,10 @@ export class NodeStager implements NodeSink {
     this.#batch.push({ cid: child.cid, bytes: block, hold: level === 0 ? 'deep' : 'self' })
     this.#batchBytes += block.length
     if (this.#batchBytes >= BATCH_BYTES) await this.#send()
+    this.#turnBytes += block.length
+    if (this.#turnBytes < TURN_BYTES) return
+    this.#turnBytes = 0
+    await this.#context.timers.turn()
   }
 
   async #send(): Promise<void> {
@@ -54,7 +63,7 @@ export class NodeStager implements NodeSink {
  * One that has proved them itself is not asked again.
  */
 export async function readBack(
-  { backend }: Pick<Context, 'backend'>,
+  { backend, timers }: Pick<Context, 'backend' | 'timers'>,
   cids: readonly CidBytes[],
   signal: AbortSignal | undefined,
   onBlock: (done: number) => void,
@@ -64,7 +73,14 @@ export async function readBack(
     throwIfAborted(signal)
     const batch = cids.slice(from, from + READ_BACK)
     const blocks = await backend.getBlocks(batch, { signal })
-    for (const [i, cid] of batch.entries()) proveBack(cid, blocks[i])
+    let proved = 0
+    for (const [i, cid] of batch.entries()) {
+      proveBack(cid, blocks[i])
+      proved += blocks[i]?.length ?? 0
+      if (proved < TURN_BYTES) continue
+      proved = 0
+      await timers.turn()
+    }
     onBlock(Math.min(from + READ_BACK, cids.length))
   }
 }

@@ -8,6 +8,7 @@ import { hash } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
+import { parseUsualBase32, printBase32 } from './base32.ts'
 
 export type CidBytes = Uint8Array
 
@@ -125,13 +126,21 @@ export function sameCid(a: CidBytes | null, b: CidBytes | null): boolean {
 
 /** A CID's text: base32 for version 1, base58 for version 0. */
 export function printCid(cid: CidBytes): string {
-  return cid[0] === 1 ? base32.encode(cid) : CID.decode(cid).toString()
+  return cid[0] === 1 ? (printBase32(cid) ?? base32.encode(cid)) : CID.decode(cid).toString()
+}
+
+/** What needs no taking apart: version 1, a codec of one byte, sha2-256. */
+function isUsualCid(bytes: Uint8Array): boolean {
+  const head = bytes[0] === 1 && bytes[2] === HASH_SHA2_256 && bytes[3] === DIGEST_BYTES
+  return head && (bytes[1] ?? 0x80) < 0x80
 }
 
 /** In no base that a CID is printed in is a CID of 40 bytes longer. */
 const MAX_CID_TEXT = 100
 
 export function parseCid(text: string): CidBytes {
+  const usual = parseUsualBase32(text)
+  if (usual !== undefined && isUsualCid(usual)) return usual
   let bytes: Uint8Array
   try {
     // Reading base58 takes time that grows with the square of its length.

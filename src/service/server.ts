@@ -18,15 +18,16 @@ import { CairnError } from '../errors.ts'
 import type { Values } from '../config/schema.ts'
 import { accessControl } from './access/access.ts'
 import type { RouteRight } from './access/rights.ts'
-import { answerProblem, useErrors } from './http/answers.ts'
+import { answerProblem, refuseUnknown, useErrors } from './http/answers.ts'
 import { useBodies } from './http/bodies.ts'
 import { answerClientError } from './http/client-error.ts'
-import { knownUrls } from './http/known-urls.ts'
+import { knownUrls, type KnownUrls } from './http/known-urls.ts'
 import { openApiRoute, useOpenApi } from './http/openapi.ts'
 import { LIMITS, pressure, type Pressure, type PressureLimits } from './http/pressure.ts'
 import { measureRequests } from './metrics/request-metrics.ts'
 import { requestId } from './http/request-id.ts'
 import { setSignal } from './http/request-signal.ts'
+import { endStalled } from './http/stalled.ts'
 import { ROUTES, type Routes } from './routes/index.ts'
 import type { Service } from './service.ts'
 import { buildValidator } from './http/validators.ts'
@@ -52,6 +53,8 @@ declare module 'fastify' {
 export interface ServerSettings {
   readonly routes?: readonly Routes[]
   readonly limits?: PressureLimits
+  /** How long a reader may take nothing of what waits for it. */
+  readonly stallMs?: number
 }
 
 export type Server = FastifyInstance
@@ -61,14 +64,16 @@ const MAX_PARAM = 4096
 const HEADERS_TIMEOUT = 15_000
 const KEEP_ALIVE = 65_000
 const MAX_CONNECTIONS = 20_000
+const STALL_MS = 120_000
 /** Below it, a compressed answer costs more than it saves. */
 const COMPRESS_FROM = 2048
 const COMPRESSED = /^(?:application\/(?:[\w.+-]*\+)?json|application\/x-ndjson|text\/plain)\b/
 
 export async function createServer(
   service: Service,
-  { routes = ROUTES, limits = LIMITS }: ServerSettings = {},
+  settings: ServerSettings = {},
 ): Promise<Server> {
+  const { routes = ROUTES } = settings
   const values = service.values()
   const app = fastify(options(service, values)).withTypeProvider<TypeBoxTypeProvider>()
   app.server.maxConnections = MAX_CONNECTIONS
@@ -79,7 +84,7 @@ export async function createServer(
   await useOpenApi(app)
   await useCompression(app)
   measureRequests(app, service.metrics)
-  addGuards(app, service, limits)
+  addGuards(app, service, known, settings)
   // After the guards: what is refused there needs no header for pages.
   if (values.cors_origins.length > 0) await useCors(app, values.cors_origins)
   for (const plugin of routes) await app.register(plugin(service))
@@ -166,8 +171,13 @@ async function useCors(app: FastifyInstance, origins: readonly string[]): Promis
   })
 }
 
-function addGuards(app: FastifyInstance, service: Service, limits: PressureLimits): void {
-  const { enter, counts } = pressure(limits)
+function addGuards(
+  app: FastifyInstance,
+  service: Service,
+  known: KnownUrls,
+  { limits = LIMITS, stallMs = STALL_MS }: ServerSettings,
+): void {
+  const { enter, leave, counts } = pressure(limits)
   app.decorate('underWay', counts)
   const control = accessControl(service)
   const secure = service.values().tls_cert !== null
@@ -175,10 +185,16 @@ function addGuards(app: FastifyInstance, service: Service, limits: PressureLimit
     commonHeaders(request, reply, secure)
     watchRequest(service.log, request, reply)
     setSignal(request, reply, service.values().request_deadline)
+    endStalled(service.log, request, reply, stallMs)
     refuseWhileDraining(service.draining, request, reply)
     enter(request, reply, service.values().body_limit)
     control(request, reply)
+    refuseUnknown(request, known)
     done()
+  })
+  app.addHook('onSend', (request, reply, payload, done) => {
+    leave(request, reply, payload)
+    done(null, payload)
   })
 }
 

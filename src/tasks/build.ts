@@ -1,5 +1,6 @@
 /** Building a snapshot. When to build is decided by who asks for it. */
 import type { BuildReport } from '../engine/build.ts'
+import { isCairnError } from '../errors.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import { printCid } from '../model/cid.ts'
 import { formatTime } from '../model/time.ts'
@@ -30,12 +31,28 @@ export type BuildRecord = Readonly<{
   recent_count: number
 }>
 
+/** How often somebody else's build may be first. */
+const TRIES = 5
+
 export async function buildTask(
   context: TaskContext,
   { reason, tags, meta, force }: BuildTaskOptions = {},
 ): Promise<BuildRecord> {
   const dataset = await context.cairn.dataset(context.dataset)
-  return recordOf(await dataset.build({ ...longOptions(context), reason, tags, meta, force }))
+  const options = { ...longOptions(context), reason, tags, meta, force }
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return recordOf(await dataset.build(options))
+    } catch (error) {
+      // The one that was first may have left nothing to do, or some of it: the next try will see.
+      if (!isOvertaken(error) || attempt === TRIES) throw error
+    }
+  }
+}
+
+/** The build was dropped since another snapshot became current; nothing was changed by it. */
+function isOvertaken(error: unknown): boolean {
+  return isCairnError(error, 'conflict') && 'current_snapshot' in error.details
 }
 
 function recordOf(report: BuildReport): BuildRecord {

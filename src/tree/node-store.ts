@@ -18,6 +18,7 @@ interface Loaded {
 }
 
 export class NodeStore {
+  readonly cacheBytes: number
   readonly #store: BlockReader
   readonly #cache: ByteLru<Loaded>
   readonly #pending = new Map<string, Promise<Loaded>>()
@@ -25,6 +26,7 @@ export class NodeStore {
   reads = 0
 
   constructor(store: BlockReader, cacheBytes: number) {
+    this.cacheBytes = cacheBytes
     this.#store = store
     this.#cache = new ByteLru(cacheBytes)
   }
@@ -60,13 +62,22 @@ export class NodeStore {
   #start(key: string, cid: CidBytes, keep: boolean): Promise<Loaded> {
     const read = this.#read(cid)
       .then((loaded) => {
-        const bytes = loaded.node.bytes.length * DECODED_FACTOR + loaded.node.starts.byteLength
-        if (keep) this.#cache.set(key, loaded, bytes)
+        if (keep) this.#enter(key, loaded)
         return loaded
       })
       .finally(() => this.#pending.delete(key))
     this.#pending.set(key, read)
     return read
+  }
+
+  /** Keeps a node that was made here: its CID was made from these very bytes. */
+  keep(child: Child, block: Buffer): void {
+    this.#enter(child.cidKey, { node: decodeNode(block), summary: child })
+  }
+
+  #enter(key: string, loaded: Loaded): void {
+    const { bytes, starts } = loaded.node
+    this.#cache.set(key, loaded, bytes.length * DECODED_FACTOR + starts.byteLength)
   }
 
   async #read(cid: CidBytes): Promise<Loaded> {

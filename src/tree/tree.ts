@@ -61,6 +61,18 @@ export class Tree {
     return { leaf: node, liveBefore }
   }
 
+  /** Whether `leafFor` would answer at once. */
+  isAtHand(key: string): boolean {
+    let node = this.#rootNode
+    while (!isLeaf(node)) {
+      const child = node.children[lowerBoundChild(node.children, key)]
+      const next = child === undefined ? undefined : this.#nodes.cachedChild(child)
+      if (next === undefined) return false
+      node = next
+    }
+    return true
+  }
+
   async #readLeafFor(key: string): Promise<LeafPlace> {
     let node = this.#rootNode
     let liveBefore = 0

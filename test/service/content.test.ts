@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { expect, test } from 'vitest'
-import { parseCid } from '../../src/model/cid.ts'
+import { cidMatches, parseCid } from '../../src/model/cid.ts'
 import { damagedBackend } from '../helpers/damage.ts'
 import { openMemory } from '../../src/backend/memory.ts'
 import { expectProblem } from '../helpers/problem.ts'
@@ -235,3 +235,28 @@ function cutOff(url: string): Promise<void> {
     call.on('close', resolve)
   })
 }
+
+test('the block of a CID comes as it is stored, for whoever hashes it himself', async () => {
+  const service = await startService(LINKED)
+  const { request } = service
+  const value = await request('PUT', content('a'), '{"b":1,"a":[null]}', JSON_TYPE)
+  const large = randomBytes(1_100_000)
+  const file = await request('PUT', content('b'), large, BYTES)
+  for (const [pi, answer] of [
+    ['a', value],
+    ['b', file],
+  ] as const) {
+    const cid = tipOf(answer)
+    const block = await bytesOf(service, `${byCid(cid)}?format=raw`)
+    expect(cidMatches(parseCid(cid), block)).toBe(true)
+    expect(await bytesOf(service, `${content(pi)}?format=raw`)).toEqual(block)
+    const found = await request('GET', `${content(pi)}?format=raw`)
+    expect(found.headers.get('content-type')).toBe('application/vnd.ipld.raw')
+    expect(found.headers.get('etag')).toBe(`"${cid}"`)
+    const again = { 'if-none-match': `"${cid}"` }
+    expect((await request('GET', `${byCid(cid)}?format=raw`, undefined, again)).status).toBe(304)
+  }
+  expectProblem(await request('GET', `${content('a')}?format=car`), 400, 'usage')
+  const nowhere = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+  expectProblem(await request('GET', `${byCid(nowhere)}?format=raw`), 404, 'not_found')
+})

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { IncomingMessage } from 'node:http'
 import { get } from 'node:https'
 import type { TLSSocket } from 'node:tls'
-import { writeFile } from 'node:fs/promises'
+import { access, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
@@ -281,6 +281,19 @@ test('it does not start where it may not listen, and says why', async () => {
     expect([args, result.code]).toEqual([args, 2])
     expect(result.stderr).toMatch(why)
   }
+})
+
+test('where another program listens already it ends, says so, and tells nobody that the store is gone', async () => {
+  const first = await serve(sandbox)
+  const { port } = new URL(first.url)
+  const told = sandbox.path('told')
+  const args = ['--data-dir', first.dir, '--alert-command', `echo told >>${told}`]
+  const { code, stderr } = await sandbox.run(['serve', '--port', port, ...args])
+  expect(code).toBe(11)
+  expect(stderr).toContain(`Another program listens on 127.0.0.1, port ${port} already.`)
+  expect(stderr).not.toContain('health.changed')
+  await expect(access(told)).rejects.toThrow('ENOENT')
+  expect((await ask(`${first.url}/readyz`, 'GET')).status).toBe(200)
 })
 
 test('the words of `cairn token`', async () => {

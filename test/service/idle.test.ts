@@ -13,8 +13,18 @@ beforeAll(async () => {
   return () => sandbox.remove()
 })
 
-const CONNECTIONS = 9000
+const WANTED = 10_000
 const AT_ONCE = 200
+/** What either process needs besides. */
+const OTHER_FILES = 300
+
+/** As many as are wanted, or as the system lets a process have: Node takes all it may. */
+async function connections(): Promise<number> {
+  const limits = await readFile('/proc/self/limits', 'utf8')
+  const allowed = Number(/^Max open files\s+\d+\s+(\d+)/m.exec(limits)?.[1] ?? Infinity)
+  const most = Math.min(WANTED, allowed - OTHER_FILES)
+  return most - (most % AT_ONCE)
+}
 
 async function megabytes(pid: number | undefined): Promise<number> {
   const text = await readFile(`/proc/${pid}/status`, 'utf8')
@@ -22,6 +32,8 @@ async function megabytes(pid: number | undefined): Promise<number> {
 }
 
 test('thousands of idle connections are kept, cost little, and do not hold up the end', async () => {
+  const count = await connections()
+  expect(count).toBeGreaterThan(0)
   const { child, url, ended } = await serve(sandbox)
   const before = await megabytes(child.pid)
   const { hostname, port } = new URL(url)
@@ -30,7 +42,7 @@ test('thousands of idle connections are kept, cost little, and do not hold up th
     for (const socket of sockets) socket.destroy()
   })
   let closed = 0
-  while (sockets.length < CONNECTIONS) {
+  while (sockets.length < count) {
     const some = Array.from({ length: AT_ONCE }, () => connect(Number(port), hostname))
     await Promise.all(some.map((socket) => once(socket, 'connect')))
     const answers = some.map((socket) => once(socket, 'data'))
@@ -46,9 +58,7 @@ test('thousands of idle connections are kept, cost little, and do not hold up th
   expect((await megabytes(child.pid)) - before).toBeLessThan(200)
   expect((await request(`${url}/readyz`, 'GET')).status).toBe(200)
   const { text } = await request(`${url}/metrics`, 'GET')
-  expect(Number(/^cairn_http_connections (\d+)/m.exec(text)?.[1])).toBeGreaterThanOrEqual(
-    CONNECTIONS,
-  )
+  expect(Number(/^cairn_http_connections (\d+)/m.exec(text)?.[1])).toBeGreaterThanOrEqual(count)
   child.kill('SIGTERM')
   expect(await ended()).toBe(0)
 })

@@ -97,7 +97,7 @@ test('work for a client that has gone is told to stop, and the log says that it 
 })
 
 test('too many requests at once are refused at once, and later let in', async () => {
-  const limits = { requests: 3, streams: 1, bodyBytes: 1 << 20 }
+  const limits = { requests: 3, streams: 1, bodyBytes: 1 << 20, answerBytes: 1 << 20 }
   const { url, request, seen } = await start({ limits })
   const sockets = [await openSocket(url), await openSocket(url), await openSocket(url)]
   for (const socket of sockets) socket.write(head('GET', '/t/wait', 'Host: localhost'))
@@ -117,7 +117,7 @@ test('too many requests at once are refused at once, and later let in', async ()
 })
 
 test('the bytes of bodies under way are bounded, whatever each of them announces', async () => {
-  const limits = { requests: 100, streams: 10, bodyBytes: 5000 }
+  const limits = { requests: 100, streams: 10, bodyBytes: 5000, answerBytes: 1 << 20 }
   const { url, request, app } = await start({ limits, values: { body_limit: 4000 } })
   const open = async (...headers: string[]): ReturnType<typeof openSocket> => {
     const socket = await openSocket(url)

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
 import { buildTask } from '../../src/tasks/build.ts'
+import { openMemory } from '../../src/backend/memory.ts'
+import { Cairn } from '../../src/engine/cairn.ts'
+import type { Dataset } from '../../src/engine/dataset.ts'
+import { wrapBackend } from '../helpers/counting-backend.ts'
 import { collect } from '../helpers/engine.ts'
 import { abortAnywhere, CID, expectCode, expectPlain, ground, NOW } from './kit.ts'
 
@@ -48,4 +52,52 @@ test('aborted anywhere, it leaves the dataset as it was', async () => {
     expect(await buildTask(context)).toMatchObject({ status: 'built', seq: 2, live: 401 })
   })
   expect(aborts).toBeGreaterThan(5)
+})
+
+/** A build that reaches its commit only after another process has done this to the dataset. */
+async function overtakenBuild(
+  overtake: (other: Dataset, time: number) => Promise<unknown>,
+): Promise<Awaited<ReturnType<typeof buildTask>>> {
+  const memory = openMemory()
+  let armed = false
+  let times = 0
+  const { context } = await ground(
+    wrapBackend(memory, {
+      stage: async (dataset, label, options) => {
+        const staging = await memory.stage(dataset, label, options)
+        if (!armed || !label.startsWith('snapshot')) return staging
+        return {
+          ...staging,
+          flush: async (callOptions) => {
+            await staging.flush(callOptions)
+            times += 1
+            await overtake(await other.dataset('main'), times)
+          },
+        }
+      },
+    }),
+  )
+  const other = new Cairn(memory, { now: context.now })
+  armed = true
+  return buildTask(context)
+}
+
+test('a build that another was faster than is made again, of what that one left', async () => {
+  const left = await overtakenBuild(async (other, time) => {
+    if (time > 1) return
+    await other.build()
+    await other.put('later', 1)
+  })
+  expect(left).toMatchObject({ status: 'built', seq: 3, folded: 1, live: 402, recent_count: 0 })
+  const nothing = await overtakenBuild(async (other) => other.build())
+  expect(nothing).toMatchObject({ status: 'already_built', seq: 2, folded: 0, recent_count: 0 })
+})
+
+test('one that is overtaken again and again gives up in the end', async () => {
+  const task = overtakenBuild(async (other, time) => {
+    await other.put(`more-${time}`, 1)
+    await other.build()
+    await other.put(`again-${time}`, 1)
+  })
+  await expectCode(task, 'conflict')
 })

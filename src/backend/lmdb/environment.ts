@@ -25,6 +25,8 @@ export class Environment {
   readonly now: () => number
   /** Commits that wait for the writer: while there are any, others keep their transactions short. */
   waitingCommits = 0
+  /** Commits that were asked for so far: who sees it grow has company, even when none waits just now. */
+  askedCommits = 0
   /** Sweeps of this process that have begun. */
   readonly sweeping: Set<string> = new Set()
   readonly registration: Registration | undefined

@@ -145,6 +145,7 @@ class LmdbBackend implements Backend {
 
   async commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
     this.#enter(options)
+    this.#environment.askedCommits++
     const blocks = newBlocks([...(request.content ?? []), ...request.blocks])
     this.#environment.waitingCommits++
     try {

@@ -26,6 +26,8 @@ export class LmdbStaging implements Staging {
   readonly #writeBatch: (blocks: readonly NewBlock[]) => Promise<void>
   #queue: NewBlock[] = []
   #buffered = 0
+  /** Of other writers, when the last transaction was begun. */
+  #commitsSeen: number
   #writing: Promise<void> | undefined
   #failed: CairnError | undefined
   #ended = false
@@ -39,6 +41,7 @@ export class LmdbStaging implements Staging {
     this.leaseId = lease.id
     this.#lease = lease
     this.#environment = environment
+    this.#commitsSeen = environment.askedCommits
     this.#checkOpen = checkOpen
     this.#writeBatch = writeBatch
   }
@@ -96,7 +99,9 @@ export class LmdbStaging implements Staging {
   }
 
   #take(): NewBlock[] {
-    const busy = this.#environment.waitingCommits > 0
+    const { waitingCommits, askedCommits } = this.#environment
+    const busy = waitingCommits > 0 || askedCommits > this.#commitsSeen
+    this.#commitsSeen = askedCommits
     const limit = busy ? MAX_TRANSACTION_BUSY : MAX_TRANSACTION
     let weight = 0
     let count = 0

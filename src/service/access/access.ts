@@ -49,6 +49,25 @@ export function mayAlso(service: AccessService, right: Right, request: FastifyRe
   return token !== undefined && token.datasets === undefined && allows(token.right, right)
 }
 
+/** Whether who asks may go on with an answer that began when they might: tokens are revoked. */
+export function isStillAllowed(service: AccessService, request: FastifyRequest): boolean {
+  const needs = request.routeOptions.config.right
+  if (needs === undefined || needs === 'none' || isOpen(service)) return true
+  const token = tokenOf(service, request)
+  return token !== undefined && allows(token.right, needs) && isFor(service, token, request)
+}
+
+/** Whether who asks is bound to some datasets, which are not all of these. */
+export async function isBound(
+  service: AccessService,
+  request: FastifyRequest,
+  all: () => Promise<readonly string[]>,
+): Promise<boolean> {
+  if (isOpen(service)) return false
+  const only = tokenOf(service, request)?.datasets
+  return only !== undefined && !(await all()).every((name) => only.has(name))
+}
+
 /** For routes whose right depends on what is asked for; the dataset was judged before. */
 export function requireRight(service: AccessService, request: FastifyRequest, needs: Right): void {
   if (isOpen(service)) return
@@ -70,8 +89,10 @@ function noRight(needs: Right, token: Token | undefined): CairnError {
   })
 }
 
+/** What a proxy hands on to others is never open, whatever the address. */
 function isOpen({ tokens, values }: AccessService): boolean {
-  return !tokens.any() && isLoopback(values().host)
+  const { host, behind_proxy } = values()
+  return !tokens.any() && isLoopback(host) && behind_proxy === 'no'
 }
 
 function identify(
@@ -80,17 +101,17 @@ function identify(
   request: FastifyRequest,
   reply: FastifyReply,
 ): Token {
-  const wait = wrong.wait(request.ip)
-  if (wait > 0) throw limited(reply, wait, 'Too many wrong tokens came from this address.')
   const text = bearerOf(request)
   if (text === undefined) {
     throw new CairnError('unauthenticated', 'A token is needed.', {
       hint: 'Send `Authorization: Bearer TOKEN`; `cairn token create` makes one.',
     })
   }
+  // First of all: an address may be that of a proxy, and whoever guesses must not lock out who knows.
   const token = tokens.find(text)
   if (token !== undefined) return token
-  wrong.take(request.ip)
+  const wait = wrong.take(request.ip)
+  if (wait > 0) throw limited(reply, wait, 'Too many wrong tokens came from this address.')
   throw new CairnError('unauthenticated', 'This token is not known.', {
     hint: 'It may have been revoked; `cairn token list` shows those there are.',
   })
@@ -118,12 +139,16 @@ function authorize(
   request: FastifyRequest,
 ): void {
   if (!allows(token.right, needs)) throw noRight(needs, token)
-  if (token.datasets === undefined) return
-  const dataset = datasetOf(service, request)
-  if (dataset !== undefined && token.datasets.has(dataset)) return
+  if (isFor(service, token, request)) return
   throw new CairnError('access_denied', 'The token is for other datasets.', {
-    hint: `The token "${token.name}" is for: ${[...token.datasets].join(', ')}.`,
+    hint: `The token "${token.name}" is for: ${[...(token.datasets ?? [])].join(', ')}.`,
   })
+}
+
+function isFor(service: AccessService, { datasets }: Token, request: FastifyRequest): boolean {
+  if (datasets === undefined) return true
+  const dataset = datasetOf(service, request)
+  return dataset !== undefined && datasets.has(dataset)
 }
 
 /** The one that is asked about; undefined for what tells of all of them. */

@@ -3,14 +3,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { redactor } from '../../config/secrets.ts'
 import { CairnError } from '../../errors.ts'
 import type { KnownUrls } from './known-urls.ts'
+import { withoutFolders } from './folders.ts'
 import { errorOf, PROBLEM_TYPE, problemOf } from './problem.ts'
 import type { Service } from '../service.ts'
 
 export function useErrors(app: FastifyInstance, service: Service, known: KnownUrls): void {
   app.setErrorHandler((thrown, request, reply) => answerProblem(service, thrown, request, reply))
-  app.setNotFoundHandler((request) => {
-    throw notServed(request, known)
-  })
+  app.setNotFoundHandler((request) => refuseUnknown(request, known))
   app.addHook('onSend', (request, reply, payload, done) => {
     // A connection on which the rest of a body may still come is of no use.
     if (reply.statusCode >= 400 && !request.raw.complete) reply.header('connection', 'close')
@@ -27,6 +26,7 @@ export function answerProblem(
   reply: FastifyReply,
 ): FastifyReply {
   const error = errorOf(thrown)
+  const values = service.values()
   const status = statusOf(error, request)
   const problem = problemOf(error, request.id, status)
   if (status >= 500) logFailure(service, error, request)
@@ -35,7 +35,7 @@ export function answerProblem(
     .code(status)
     .type(PROBLEM_TYPE)
     .header('cache-control', 'no-store')
-    .send(redactor(service.values())(JSON.stringify(problem)))
+    .send(withoutFolders(values)(redactor(values)(JSON.stringify(problem))))
 }
 
 /** A deadline that passed while the body was still coming is the sender's; an address is no body. */
@@ -60,6 +60,11 @@ function logFailure({ log }: Service, error: CairnError, request: FastifyRequest
     message: error.message,
     ...(error.code === 'internal' ? { stack: cause.stack } : {}),
   })
+}
+
+/** Throws for an address that nobody serves. A body that was sent there is not read. */
+export function refuseUnknown(request: FastifyRequest, known: KnownUrls): void {
+  if (request.is404) throw notServed(request, known)
 }
 
 function notServed({ method, raw }: FastifyRequest, known: KnownUrls): CairnError {

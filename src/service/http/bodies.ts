@@ -2,6 +2,10 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance } from 'fastify'
 import { CairnError } from '../../errors.ts'
+import { isDeeper } from './json-depth.ts'
+
+/** The validator goes down by calling itself, and so does what prints an answer. */
+const MAX_NESTING = 200
 
 export function useBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
@@ -12,7 +16,9 @@ export function useBodies(app: FastifyInstance): void {
     (request, body, done) => {
       // Where a body is needed, its schema says so.
       if (body.length === 0) return done(null, undefined)
-      return parse(request, utf8Of(body), done)
+      const text = utf8Of(body)
+      refuseDeepBody(text)
+      return parse(request, text, done)
     },
   )
   app.addHook('preParsing', (request, _, payload, done) => {
@@ -25,6 +31,13 @@ export function utf8Of(body: Buffer): string {
   if (isUtf8(body)) return body.toString('utf8')
   throw new CairnError('usage', 'The body is no text in UTF-8.', {
     hint: 'Send JSON in UTF-8; bytes go into a field `bytes` as base64, or as a body of their own.',
+  })
+}
+
+export function refuseDeepBody(text: string): void {
+  if (!isDeeper(text, MAX_NESTING)) return
+  throw new CairnError('usage', `The body is nested deeper than ${MAX_NESTING} levels.`, {
+    hint: 'Put a deep value as a body of its own, or split it into several entities.',
   })
 }
 

@@ -20,13 +20,13 @@ function hostname(authority: string): string {
 
 /** Node takes the first of these, others before us may take the last. Headers and values take turns. */
 export function refuseTwice(rawHeaders: readonly string[]): void {
-  const seen = { host: false, authorization: false }
+  const seen = { host: false, authorization: false, 'content-type': false }
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i] ?? ''
     // Of most headers the length alone tells.
-    if (name.length !== 4 && name.length !== 13) continue
+    if (name.length !== 4 && name.length !== 12 && name.length !== 13) continue
     const one = name.toLowerCase()
-    if (one !== 'host' && one !== 'authorization') continue
+    if (one !== 'host' && one !== 'authorization' && one !== 'content-type') continue
     if (seen[one]) {
       throw new CairnError('usage', `The header ${name} was sent twice.`, { hint: 'Send it once.' })
     }

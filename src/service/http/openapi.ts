@@ -91,7 +91,22 @@ function withProblems(schema: FastifySchema | undefined, route: RouteOptions): F
   const response = (schema?.response ?? {}) as Record<string, unknown>
   return {
     ...schema,
+    ...withOptionals(schema),
     ...(open ? {} : { security: [{ token: [] }] }),
     response: { ...Object.fromEntries(problems), ...response },
   }
+}
+
+interface QuerySchema {
+  readonly properties?: Readonly<Record<string, { readonly default?: unknown }>>
+  readonly required?: readonly string[]
+}
+
+/** What has a default is always there for a handler, and need not be sent. */
+function withOptionals(schema: FastifySchema | undefined): FastifySchema {
+  if (schema?.querystring === undefined) return {}
+  const query = schema.querystring as QuerySchema
+  const { properties = {}, required = [] } = query
+  const needed = required.filter((name) => properties[name]?.default === undefined)
+  return { querystring: { ...query, required: needed } }
 }

@@ -6,18 +6,26 @@ import { Readable } from 'node:stream'
 
 const BATCH_CHARS = 64 * 1024
 
-/** The parts as they are read, the first one read already. Whoever reads them no more ends the source. */
+/**
+ * The parts as they are read, the first one read already. Whoever reads them no more ends the source, also
+ * before the first one was taken: a generator around it would not hear of that.
+ */
 export async function started<T>(parts: AsyncIterable<T>): Promise<Readable> {
   const source = parts[Symbol.asyncIterator]()
-  const first = await source.next()
-  async function* all(): AsyncGenerator<T> {
-    try {
-      for (let part = first; part.done !== true; part = await source.next()) yield part.value
-    } finally {
+  let first: IteratorResult<T> | undefined = await source.next()
+  const all: AsyncIterableIterator<T> = {
+    next: () => {
+      const part = first === undefined ? source.next() : Promise.resolve(first)
+      first = undefined
+      return part
+    },
+    return: async () => {
       await source.return?.()
-    }
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]: () => all,
   }
-  return Readable.from(all(), { objectMode: false })
+  return Readable.from(all, { objectMode: false })
 }
 
 /** For the answer to a HEAD, whose headers tell of a body that is not made. */

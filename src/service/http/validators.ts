@@ -5,12 +5,15 @@
  */
 import { AjvCompiler } from '@fastify/ajv-compiler'
 import type { FastifyServerOptions } from 'fastify'
+import { UNICODE } from '../schemas/common.ts'
 
 const COMMON = {
   removeAdditional: false,
   useDefaults: true,
   allErrors: false,
   strict: false,
+  discriminator: true,
+  formats: { [UNICODE]: (text: string) => text.isWellFormed() },
 } as const
 
 type Factory = NonNullable<

@@ -5,16 +5,38 @@ import { parseContent, type ContentValue } from '../../content/encode.ts'
 import { CairnError } from '../../errors.ts'
 import { untilAborted } from '../../util/abortable.ts'
 import { utf8Of } from '../http/bodies.ts'
+import { isDeeper } from '../http/json-depth.ts'
+
+/** As deep as content is read again, whoever reads it and however much of a stack is left. */
+const MAX_NESTING = 500
 
 const JSON_TYPE = /^application\/(?:json|vnd\.ipld\.dag-json)\s*(?:;|$)/i
 
 /** JSON is a value; bytes come as a stream where they do not fit one block. */
 export async function contentOf(request: FastifyRequest, most: number): Promise<ContentValue> {
+  if (hasNone(request)) {
+    throw new CairnError('usage', 'There is no body.', {
+      hint: 'For content of no bytes send a Content-Type, such as application/octet-stream.',
+    })
+  }
   const chunks = bodyOf(request, most)
   if (!JSON_TYPE.test(request.headers['content-type'] ?? '')) return smallOrStream(chunks)
   const parts: Uint8Array[] = []
   for await (const part of chunks) parts.push(part)
-  return parseContent(utf8Of(Buffer.concat(parts)))
+  const text = utf8Of(Buffer.concat(parts))
+  if (isDeeper(text, MAX_NESTING)) {
+    throw new CairnError('invalid_content', `The value has more than ${MAX_NESTING} levels.`, {
+      hint: 'Split it into several values that link to each other, or send it as bytes.',
+    })
+  }
+  return parseContent(text)
+}
+
+/** Many clients say Content-Length: 0 where they were given no body. */
+function hasNone({ headers }: FastifyRequest): boolean {
+  if (headers['content-type'] !== undefined || headers['transfer-encoding'] !== undefined)
+    return false
+  return Number(headers['content-length'] ?? 0) === 0
 }
 
 /** The bytes of a body that was not parsed; one above the limit is refused, if it says so before it is read. */

@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { exportToStream } from '../../backup/write-car.ts'
 import { takeAnyBody } from '../http/any-body.ts'
+import { hideFolders } from '../http/folders.ts'
 import { carStream } from '../requests/car-stream.ts'
 import { accepted } from './jobs.ts'
 import { checkTarget } from '../requests/job-requests.ts'
@@ -45,8 +46,10 @@ export function carRoutes(service: Service): FastifyPluginAsyncTypebox {
           .header('content-disposition', `attachment; filename="${dataset.name}.car"`)
         if (request.method === 'HEAD') return reply.send(nothing())
         const form = { version, recipients: [], force: false, now: service.now }
-        const stream = await carStream((sink, ending) =>
-          exportToStream(dataset, sink, { ...form, content, since, snapshot, signal: ending }),
+        const stream = await carStream(
+          (sink, ending) =>
+            exportToStream(dataset, sink, { ...form, content, since, snapshot, signal: ending }),
+          signal,
         )
         return reply.send(stream)
       },
@@ -58,6 +61,7 @@ export function carRoutes(service: Service): FastifyPluginAsyncTypebox {
 function uploadRoute(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
     takeAnyBody(app)
+    hideFolders(app, service.values)
     app.post(
       URL,
       {

@@ -9,6 +9,7 @@ import { printCid } from '../../model/cid.ts'
 import type { Generation } from '../../model/commit.ts'
 import { entryRecord } from '../../model/entry-record.ts'
 import { formatTime } from '../../model/time.ts'
+import { isStillAllowed } from '../access/access.ts'
 import { EVENT_STREAM, eventStream, type ServerEvent } from '../http/event-stream.ts'
 import { problems, streamOf } from '../schemas/answers.ts'
 import {
@@ -26,6 +27,8 @@ import type { Service } from '../service.ts'
 
 const tags = ['entries']
 const PLACE = '/v1/datasets/:dataset'
+/** How soon the stream of a revoked token ends. */
+const LOOK_EVERY_MS = 5000
 const GONE = { 410: problemResponse('The log is not kept so far back.') }
 
 const Since = Type.Integer({
@@ -66,6 +69,13 @@ const Checkpoint = strict({
   recent_count: Count,
   total_count: Count,
   ts: TimeOut,
+})
+
+/** One of the stream; `data` is JSON. */
+const ServerEventSchema = strict({
+  id: Type.String({ pattern: EVENT_ID.source }),
+  event: Type.Optional(Type.Enum(['entry', 'generation'])),
+  data: Type.Optional(Type.String({ contentMediaType: 'application/json' })),
 })
 
 const STREAM_TEXT = `Server-Sent Events. \`entry\`: an entry with its position. \`generation\`: a restore or a \
@@ -135,15 +145,16 @@ export function changeRoutes(
           }),
           headers: Type.Object({ 'last-event-id': Type.Optional(LastEventId) }),
           response: {
-            200: streamOf(EVENT_STREAM, STREAM_TEXT, { type: 'string' }),
+            200: streamOf(EVENT_STREAM, STREAM_TEXT, ServerEventSchema),
             ...problems(404),
             ...GONE,
           },
         },
       },
-      async ({ params, query, headers }, reply) => {
+      async (request, reply) => {
+        const { params, query, headers } = request
         const dataset = await service.dataset(params.dataset)
-        const signal = endOf(reply, service.draining)
+        const signal = endOf(reply, service.draining, () => isStillAllowed(service, request))
         const start = startOf(query, headers['last-event-id'])
         const head = await checkStart(dataset, start, signal)
         const events = eventsOf(dataset, start, head, signal)
@@ -159,12 +170,14 @@ export function changeRoutes(
   }
 }
 
-/** Aborts when the answer is over, whoever ends it, or is to be. */
-function endOf(reply: FastifyReply, draining: AbortSignal): AbortSignal {
+/** Aborts when the answer is over, whoever ends it, or is to be: also when its reader may not read on. */
+function endOf(reply: FastifyReply, draining: AbortSignal, mayReadOn: () => boolean): AbortSignal {
   const ending = new AbortController()
   const end = (): void => ending.abort()
+  const look = setInterval(() => (mayReadOn() ? undefined : end()), LOOK_EVERY_MS)
   draining.addEventListener('abort', end, { once: true })
   reply.raw.once('close', () => {
+    clearInterval(look)
     draining.removeEventListener('abort', end)
     end()
   })

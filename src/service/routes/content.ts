@@ -8,15 +8,25 @@ import { printContent } from '../../content/encode.ts'
 import type { Content } from '../../content/read.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
 import { CODEC_DAG_PB, cidParts, parseCid, printCid, type CidBytes } from '../../model/cid.ts'
+import { isBound } from '../access/access.ts'
 import { contentOf } from '../requests/content-body.ts'
 import { takeAnyBody } from '../http/any-body.ts'
 import { isKnown } from '../http/etag.ts'
 import { momentOf, timeOf } from '../requests/moment.ts'
 import { noEntity } from '../requests/refusals.ts'
 import { BINARY, NOT_MODIFIED, problems } from '../schemas/answers.ts'
-import { Cid, DatasetName, EntityParams, JsonValue, strict, NoQuery } from '../schemas/common.ts'
+import {
+  Cid,
+  DatasetName,
+  EntityParams,
+  JsonValue,
+  oneOf,
+  optional,
+  strict,
+} from '../schemas/common.ts'
 import { ContentQuery, Written } from '../schemas/entry.ts'
 import { MomentQuery } from '../schemas/page.ts'
+import { readProvedBlock } from '../../store/proved.ts'
 import type { Service } from '../service.ts'
 import { nothing, started } from '../http/stream.ts'
 import { write } from './entities.ts'
@@ -24,12 +34,19 @@ import { write } from './entities.ts'
 const tags = ['content']
 const CONTENT = '/v1/datasets/:dataset/entities/:pi/content'
 const YEAR_S = 31_536_000
+const BLOCK = 'application/vnd.ipld.raw'
 const ANY_CONTENT = {
-  description: 'A value as DAG-JSON, or bytes.',
+  description: 'A value as DAG-JSON, or bytes; or the block as it is stored.',
   content: {
     'application/json': { schema: JsonValue },
     'application/octet-stream': { schema: BINARY },
+    [BLOCK]: { schema: BINARY },
   },
+}
+
+/** The very bytes that the CID names, so that whoever reads them can hash them. */
+const FORMAT = {
+  format: optional(oneOf<'raw'>(['raw'], { description: 'the block, as it is stored' })),
 }
 
 export function contentRoutes(service: Service): FastifyPluginAsyncTypebox {
@@ -44,7 +61,7 @@ export function contentRoutes(service: Service): FastifyPluginAsyncTypebox {
           tags,
           summary: 'What an entity holds now, or held earlier.',
           params: EntityParams,
-          querystring: MomentQuery,
+          querystring: strict({ ...MomentQuery.properties, ...FORMAT }),
           response: { 200: ANY_CONTENT, 304: NOT_MODIFIED, ...problems(404, 422) },
         },
       },
@@ -54,7 +71,8 @@ export function contentRoutes(service: Service): FastifyPluginAsyncTypebox {
         const at = momentOf(request.query)
         const tip = (await dataset.get(pi, { at, signal: request.signal }))?.tip
         if (tip === undefined || tip === null) throw noEntity(pi, name)
-        return sendContent(service, request, reply, { name, cid: tip })
+        const { format } = request.query
+        return sendContent(service, request, reply, { name, cid: tip, format })
       },
     )
     app.get(
@@ -66,15 +84,17 @@ export function contentRoutes(service: Service): FastifyPluginAsyncTypebox {
           tags,
           summary: 'Content by its CID, which never changes.',
           params: strict({ dataset: DatasetName, cid: Cid }),
-          querystring: NoQuery,
+          querystring: strict(FORMAT),
           response: { 200: ANY_CONTENT, 304: NOT_MODIFIED, ...problems(404, 422) },
         },
       },
       async (request, reply) => {
         const { dataset: name, cid } = request.params
+        if (await isBound(service, request, () => service.cairn.datasets())) throw mayBeAnothers()
         const scope = service.tokens.any() ? 'private' : 'public'
         const forever = `${scope}, max-age=${YEAR_S}, immutable`
-        return sendContent(service, request, reply, { name, cid: parseCid(cid), forever })
+        const wanted = { name, cid: parseCid(cid), forever, format: request.query.format }
+        return sendContent(service, request, reply, wanted)
       },
     )
   }
@@ -123,31 +143,53 @@ function putContent(service: Service): FastifyPluginAsyncTypebox {
   }
 }
 
+/** Blocks are shared by all datasets of a store; which of them one is of is not known. */
+function mayBeAnothers(): CairnError {
+  return new CairnError('access_denied', 'Content by its CID is for tokens of all datasets.', {
+    hint: 'Read it as the content of an entity.',
+  })
+}
+
 interface Wanted {
   readonly name: string
   readonly cid: CidBytes
   /** Set once it is known that there is such content. */
   readonly forever?: string
+  readonly format?: 'raw' | undefined
 }
 
 async function sendContent(
   service: Service,
   request: FastifyRequest,
   reply: FastifyReply,
-  { name, cid, forever }: Wanted,
+  { name, cid, forever, format }: Wanted,
 ): Promise<FastifyReply> {
   const dataset = await service.dataset(name)
-  const found = await dataset
-    .content(cid, { signal: request.signal })
-    .catch((error: unknown) => Promise.reject(elsewhere(error, cid)))
+  const { signal } = request
+  const found = await (
+    format === 'raw' ? blockOf(service, cid, signal) : dataset.content(cid, { signal })
+  ).catch((error: unknown) => Promise.reject(elsewhere(error, cid)))
   const known = isKnown(request, reply, `"${printCid(cid)}"`)
   if (forever !== undefined) reply.header('cache-control', forever)
   if (known) return reply.code(304).send(null)
+  if (found instanceof Uint8Array)
+    return reply.type(BLOCK).header('content-disposition', 'attachment').send(Buffer.from(found))
   if (found.kind === 'value') {
     return reply.type('application/json').send(printContent(found.value))
   }
   void reply.type('application/octet-stream').header('content-disposition', 'attachment')
   return sendBytes(request, reply, found, cid)
+}
+
+async function blockOf(
+  { backend }: Service,
+  cid: CidBytes,
+  signal: AbortSignal,
+): Promise<Uint8Array> {
+  const { hash, digest } = cidParts(cid)
+  return hash === 'identity'
+    ? digest
+    : readProvedBlock(backend, cid, 'the content block', { signal })
 }
 
 /** The block of a CID that the store lacks is no damage: it was never there, or lives elsewhere. */

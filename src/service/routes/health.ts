@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { readCoverage } from '../../health/coverage-report.ts'
 import { isCairnError } from '../../errors.ts'
+import { hideFolders } from '../http/folders.ts'
 import { timeOf } from '../requests/moment.ts'
 import { problems } from '../schemas/answers.ts'
 import { DatasetParams, NoQuery } from '../schemas/common.ts'
@@ -11,6 +12,7 @@ import type { Service } from '../service.ts'
 
 export function healthRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
+    hideFolders(app, service.values)
     app.get(
       '/v1/datasets/:dataset/health',
       {

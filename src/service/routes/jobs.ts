@@ -2,6 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
 import { CairnError } from '../../errors.ts'
+import { hideFolders } from '../http/folders.ts'
 import type { Job } from '../../jobs/job.ts'
 import { startJob } from '../requests/job-requests.ts'
 import { problems } from '../schemas/answers.ts'
@@ -23,6 +24,7 @@ const JOBS = '/v1/datasets/:dataset/jobs'
 
 export function jobRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
+    hideFolders(app, service.values)
     await app.register(startRoutes(service))
     app.get(
       JOBS,
@@ -153,11 +155,18 @@ async function waitFor(
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<Job> {
+  const ending = new AbortController()
+  const end = (): void => ending.abort()
+  // Not AbortSignal.any: the one that lives as long as the service would remember every waiter.
+  for (const one of [signal, draining]) one.addEventListener('abort', end, { once: true })
+  if (draining.aborted) end()
   try {
-    return await jobs.wait(id, { signal: AbortSignal.any([signal, draining]), timeoutMs })
+    return await jobs.wait(id, { signal: ending.signal, timeoutMs })
   } catch (error) {
     const job = signal.aborted ? undefined : jobs.get(id)
     if (job === undefined) throw error
     return job
+  } finally {
+    draining.removeEventListener('abort', end)
   }
 }

@@ -3,10 +3,11 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { CairnError } from '../../errors.ts'
 import { mayAlso } from '../access/access.ts'
+import { hideFolders } from '../http/folders.ts'
+import { NoQuery, strict } from '../schemas/common.ts'
 import { HealthReportSchema } from '../schemas/health.ts'
 import type { Service } from '../service.ts'
 
-const NO_QUERY = Type.Object({}, { additionalProperties: false })
 /** A store that takes longer to say how it is will not answer requests in time either. */
 const READY_WITHIN_MS = 2000
 /** Probes that come often ask the store together. */
@@ -15,6 +16,7 @@ const READY_FRESH_MS = 500
 export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
   const isReady = readiness(service)
   return async (app) => {
+    hideFolders(app, service.values)
     app.get(
       '/livez',
       {
@@ -23,15 +25,13 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
           operationId: 'getLive',
           tags: ['probes'],
           summary: 'The process runs.',
-          querystring: NO_QUERY,
-          response: { 200: Type.Object({ status: Type.Literal('live') }) },
+          querystring: NoQuery,
+          response: { 200: strict({ status: Type.Literal('live') }) },
         },
       },
       async () => ({ status: 'live' as const }),
     )
-    const Ready = Type.Object({
-      status: Type.Enum(['ready', 'draining', 'store_unavailable']),
-    })
+    const Ready = strict({ status: Type.Enum(['ready', 'draining', 'store_unavailable']) })
     app.get(
       '/readyz',
       {
@@ -40,7 +40,7 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
           operationId: 'getReady',
           tags: ['probes'],
           summary: 'The store is open and answers, and the service does not end.',
-          querystring: NO_QUERY,
+          querystring: NoQuery,
           response: { 200: Ready, 503: Ready },
         },
       },
@@ -49,7 +49,7 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
         return reply.code(status === 'ready' ? 200 : 503).send({ status })
       },
     )
-    const Health = Type.Object({
+    const Health = strict({
       status: Type.Enum(['ok', 'warning', 'critical']),
       datasets: Type.Optional(Type.Array(HealthReportSchema)),
     })
@@ -60,17 +60,14 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
         schema: {
           operationId: 'getHealthz',
           tags: ['probes'],
-          summary: 'What the service keeps is well: 503 when anything is not.',
-          querystring: Type.Object(
-            {
-              verbose: Type.Optional(
-                Type.Union([Type.Boolean(), Type.Literal('')], {
-                  description: 'every finding; needs the right read',
-                }),
-              ),
-            },
-            { additionalProperties: false },
-          ),
+          summary: 'How what the service keeps is, in one word: 503 when that is critical.',
+          querystring: strict({
+            verbose: Type.Optional(
+              Type.Union([Type.Boolean(), Type.Literal('')], {
+                description: 'every finding; needs the right read',
+              }),
+            ),
+          }),
           response: { 200: Health, 503: Health },
         },
       },
@@ -88,9 +85,12 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
           : levels.has('warning')
             ? 'warning'
             : 'ok'
-        return reply
-          .code(reports.every(({ healthy }) => healthy) ? 200 : 503)
-          .send({ status, ...(tells ? { datasets: reports } : {}) })
+        return (
+          reply
+            // A warning is for people: whoever routes requests by this would take away what still works.
+            .code(status === 'critical' ? 503 : 200)
+            .send({ status, ...(tells ? { datasets: reports } : {}) })
+        )
       },
     )
     app.get(
@@ -101,7 +101,7 @@ export function probeRoutes(service: Service): FastifyPluginAsyncTypebox {
           operationId: 'getMetrics',
           tags: ['probes'],
           summary: 'What Prometheus reads.',
-          querystring: NO_QUERY,
+          querystring: NoQuery,
           produces: ['text/plain'],
           response: { 200: Type.String() },
         },

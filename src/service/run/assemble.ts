@@ -1,4 +1,5 @@
 /** Puts a service together over an opened store: who works on it, and who is told of what. Starts nothing. */
+import { setMaxListeners } from 'node:events'
 import { createAutomation, type Automation } from '../../automation/automation.ts'
 import type { AutomationState } from '../../automation/state.ts'
 import type { Config } from '../../config/resolve.ts'
@@ -28,6 +29,8 @@ export interface Parts {
 
 export function assemble({ config, metrics, ...parts }: Parts): Service {
   const { backend, cairn, log, now } = parts
+  // Every stream of changes listens to it.
+  setMaxListeners(0, parts.draining)
   const values = (): Config['values'] => config().values
   const dataset = sharedDatasets(cairn)
   const jobs = new Jobs({ now, log })

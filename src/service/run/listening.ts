@@ -15,6 +15,12 @@ export function checkListening(
       hint: 'Give both, or none.',
     })
   }
+  // What listens for this machine alone is handed on to others by a proxy.
+  if (behind_proxy === 'yes' && !hasToken) {
+    throw new CairnError('config', 'Behind a proxy the service needs a token.', {
+      hint: '`cairn token create NAME --right admin` makes one.',
+    })
+  }
   if (isLoopback(host)) return
   const beyond = `To listen on ${host}, which other machines can reach,`
   if (!hasToken) {

@@ -7,7 +7,7 @@ import type { Config } from '../../config/resolve.ts'
 import type { Values } from '../../config/schema.ts'
 import { Cairn } from '../../engine/cairn.ts'
 import type { Logger } from '../../engine/context.ts'
-import { toCairnError } from '../../errors.ts'
+import { CairnError, toCairnError } from '../../errors.ts'
 import type { Backend } from '../../store/backend.ts'
 import { VERSION } from '../../version.ts'
 import { openTokens } from '../access/tokens.ts'
@@ -49,6 +49,7 @@ export async function startService(options: StartOptions): Promise<Started> {
   const backend = await openBackend(config.values.store, storeOptions(config.values, log, signal))
   const draining = new AbortController()
   let app: Server | undefined
+  let begun: Service | undefined
   try {
     const { cache_bytes: cacheBytes } = config.values
     const cairn = new Cairn(backend, { cacheBytes, log, now, observe: metrics.observe })
@@ -63,10 +64,11 @@ export async function startService(options: StartOptions): Promise<Started> {
       now,
       draining: draining.signal,
     })
+    begun = service
     app = await createServer(service)
     await service.automation.start()
-    service.health.start()
     const url = await listen(app, config.values)
+    service.health.start()
     log.info('service.listening', { message: `Server started: ${url}`, url })
     const running = { service, app, drain: () => draining.abort() }
     return {
@@ -82,6 +84,9 @@ export async function startService(options: StartOptions): Promise<Started> {
     }
   } catch (error) {
     await app?.close().catch(() => {})
+    // What was begun meanwhile ends before its store does.
+    await begun?.automation.stop().catch(() => {})
+    await begun?.jobs.drain({ deadlineMs: 0 }).catch(() => {})
     await backend.close().catch(() => {})
     throw error
   }
@@ -132,6 +137,30 @@ async function openDataset(
 }
 
 async function listen(app: Server, { host, port }: Values): Promise<string> {
-  await app.listen({ host, port })
+  try {
+    await app.listen({ host, port })
+  } catch (error) {
+    throw notListening(error, `${host}, port ${port}`)
+  }
   return app.listeningOrigin
+}
+
+function notListening(cause: unknown, where: string): CairnError {
+  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+  if (code === 'EADDRINUSE') {
+    return new CairnError('busy', `Another program listens on ${where} already.`, {
+      hint: 'It may be this service, started before; else give another --port.',
+      cause,
+    })
+  }
+  if (code === 'EACCES') {
+    return new CairnError('access_denied', `This user may not listen on ${where}.`, {
+      hint: 'Ports below 1024 are for root: take a higher one, behind a proxy.',
+      cause,
+    })
+  }
+  return new CairnError('config', `The service cannot listen on ${where}: ${String(code)}.`, {
+    hint: 'Give an address of this machine with --host.',
+    cause,
+  })
 }

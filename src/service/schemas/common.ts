@@ -4,6 +4,7 @@
  * or of two types is one schema of several types: a union would be tried out value by value.
  */
 import { Type, type Static, type TSchema } from 'typebox'
+import { CID_PATTERN } from './cid-pattern.ts'
 
 /** The schema of a value, whatever JSON it is made of. */
 export type Schema<T> = Type.TUnsafe<T>
@@ -54,6 +55,9 @@ export const integer = (least: number, most: number, description?: string): Sche
     ...(description === undefined ? {} : { description }),
   })
 
+/** The format of texts that are Unicode. */
+export const UNICODE = 'unicode'
+
 export const matching = (pattern: string, description: string): Schema<string> =>
   schemaOf({ type: 'string', pattern, description })
 
@@ -61,9 +65,21 @@ export const matching = (pattern: string, description: string): Schema<string> =
 
 export const DatasetName: Schema<string> = matching('^[a-z0-9_-]{1,64}$', 'the name of a dataset')
 
-/** Text that can be stored: no half of a surrogate pair. */
-const text = (least: number, most: number, description: string): Schema<string> =>
-  matching(`^[^\\ud800-\\udfff]{${least},${most}}$`, description)
+/** Text that can be stored: no half of a surrogate pair, which other languages have no pattern for. */
+export const text = (
+  least: number,
+  most: number,
+  description: string,
+  more: Readonly<Record<string, unknown>> = {},
+): Schema<string> =>
+  schemaOf({
+    type: 'string',
+    minLength: least,
+    maxLength: most,
+    format: UNICODE,
+    description,
+    ...more,
+  })
 
 export const EntityId: Schema<string> = text(
   1,
@@ -82,15 +98,8 @@ export const Selector: Schema<string> = text(
   'a kept snapshot: latest, latest~2, seq:7, a tag, a CID or the beginning of one',
 )
 
-/** Version 1 of raw, dag-pb and dag-cbor, then of dag-json, then version 0: all of sha2-256. */
-const CID_FORMS = [
-  'baf(?:krei|ybei|yrei)[a-h][a-z2-7]{50}[aeimquy4]',
-  'baguqeera[a-z2-7]{51}[aq]',
-  'Qm[1-9A-HJ-NP-Za-km-z]{44}',
-]
-
 export const Cid: Schema<string> = matching(
-  `^(?:${CID_FORMS.join('|')})$`,
+  `^(?:${CID_PATTERN})$`,
   'a CID of sha2-256: version 1 in base32, or version 0',
 )
 
@@ -153,7 +162,9 @@ export const JsonValueSchema: Readonly<Record<string, unknown>> = {
   $id: JSON_VALUE,
   description: 'any JSON; a link is {"/": CID}, bytes are {"/": {"bytes": BASE64}} (DAG-JSON)',
   anyOf: [
-    { type: ['null', 'boolean', 'string'] },
+    { type: 'null' },
+    { type: 'boolean' },
+    { type: 'string' },
     { type: 'integer', minimum: -MOST, maximum: MOST },
     { type: 'number' },
     { type: 'array', items: { $ref: `${JSON_VALUE}#` } },

@@ -1,10 +1,11 @@
 /** What is said of a dataset's health, as src/health/report.ts makes it. */
 import { Type, type TSchema } from 'typebox'
 import { CHECKS } from '../../health/report.ts'
+import { strict } from './common.ts'
 
 const LevelSchema = Type.Enum(['ok', 'warning', 'critical'])
 
-const FindingSchema = Type.Object({
+const FindingSchema = strict({
   check: Type.Enum([...CHECKS]),
   level: LevelSchema,
   message: Type.String(),
@@ -14,7 +15,7 @@ const FindingSchema = Type.Object({
   code: Type.Optional(Type.String()),
 })
 
-export const HealthReportSchema: TSchema = Type.Object({
+export const HealthReportSchema: TSchema = strict({
   healthy: Type.Boolean(),
   level: LevelSchema,
   dataset: Type.String(),

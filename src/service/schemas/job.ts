@@ -21,6 +21,7 @@ import {
   strict,
   Tag,
   Text,
+  text,
   type ObjectSchema,
   type Schema,
 } from './common.ts'
@@ -118,11 +119,17 @@ const REQUESTS = [
   }),
   strict({ ...common('prune'), keep, dry_run }),
   strict({ ...common('prune-cars'), keep, dry_run }),
-  strict({
-    ...common('verify'),
-    mode: optional(oneOf(['full', 'quick', 'budget'])),
-    budget_ms: optional(integer(1, 86_400_000, 'for the mode "budget"')),
-  }),
+  {
+    ...strict({
+      ...common('verify'),
+      mode: optional(oneOf(['full', 'quick', 'budget'])),
+      budget_ms: optional(integer(1, 86_400_000, 'for the mode "budget"')),
+    }),
+    anyOf: [
+      { not: { required: ['budget_ms'] } },
+      { required: ['mode'], properties: { mode: { const: 'budget' } } },
+    ],
+  },
   strict({
     ...common('drill'),
     sample: optional(integer(1, 100_000, 'how many entities are looked at one by one')),
@@ -136,6 +143,7 @@ export const JobRequest: Schema<JobRequest> = schemaOf({
   type: 'object',
   required: ['kind'],
   properties: { kind: { type: 'string', enum: JOB_KINDS } },
+  discriminator: { propertyName: 'kind' },
   oneOf: REQUESTS,
 })
 
@@ -189,5 +197,5 @@ export const WaitQuery: ObjectSchema<{ wait_ms?: number | undefined }> = strict(
 })
 
 export const DisconnectRequest: ObjectSchema<{ user: string }> = strict({
-  user: matching('^[^\\ud800-\\udfff\\u0000-\\u001f\\u007f]{1,128}$', 'who has left'),
+  user: text(1, 128, 'who has left', { pattern: '^[^\\u0000-\\u001f\\u007f]*$' }),
 })

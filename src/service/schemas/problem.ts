@@ -15,7 +15,11 @@ export const ProblemSchema: TSchema = Type.Object(
     instance: Type.String({ description: 'the id of the request' }),
     place: Type.Optional(Type.String({ description: 'the part of the request that was refused' })),
   },
-  { description: 'An error (RFC 9457), with particulars of its code beside these fields.' },
+  {
+    // What is neither text nor number stays inside.
+    additionalProperties: { type: ['string', 'number', 'boolean', 'null'] },
+    description: 'An error (RFC 9457), with particulars of its code beside these fields.',
+  },
 )
 
 /** An error's answer in the `response` of a route's schema. */

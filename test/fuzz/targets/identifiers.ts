@@ -44,7 +44,7 @@ const cidBytes: Target = {
 
 const cidText: Target = {
   name: 'cid-text',
-  covers: ['model/cid.ts:parseCid'],
+  covers: ['model/base32.ts:parseUsualBase32', 'model/cid.ts:parseCid'],
   kind: 'bytes',
   tokens: tokensOf(
     'bafyrei',

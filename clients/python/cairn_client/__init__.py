@@ -1,0 +1,8 @@
+"""A client of ``cairn serve``. It needs Python 3.9 or newer and nothing else."""
+
+from ._client import Client, connect
+from ._dataset import Dataset
+from ._error import CairnError
+
+__all__ = ["CairnError", "Client", "Dataset", "connect"]
+__version__ = "0.1.0"

@@ -1,0 +1,51 @@
+/** The client writes out what the service takes and answers; both must say the same. */
+import type { Static } from 'typebox'
+import { expect, test } from 'vitest'
+import type { Job as ServiceJob, JobKind } from '../../src/jobs/job.ts'
+import type { HealthReport as ServiceHealth } from '../../src/health/report.ts'
+import type * as jobs from '../../src/client/job-records.ts'
+import type * as mine from '../../src/client/records.ts'
+import type * as backups from '../../src/service/schemas/backup.ts'
+import type * as datasets from '../../src/service/schemas/dataset.ts'
+import type * as entries from '../../src/service/schemas/entry.ts'
+import type * as jobSchemas from '../../src/service/schemas/job.ts'
+import type * as pages from '../../src/service/schemas/page.ts'
+import type * as snapshots from '../../src/service/schemas/snapshot.ts'
+
+/** Each can stand for the other. */
+type Same<A, B> = [A] extends [B] ? ([B] extends [A] ? true : never) : never
+
+/** What is sent may be less strict than what is taken, in what the service fills in. */
+type Takes<A, B> = A extends B ? true : never
+
+const held: readonly true[] = [
+  yes<Same<mine.PageRecord, pages.PageRecord>>(),
+  yes<Same<mine.Moment, pages.MomentQuery>>(),
+  yes<Same<mine.PageQuery, Partial<pages.PageQuery>>>(),
+  yes<Same<mine.LoggedRecord, entries.LoggedRecord>>(),
+  yes<Same<mine.WrittenRecord, entries.WrittenRecord>>(),
+  yes<Same<mine.BatchEntry, entries.BatchEntry>>(),
+  yes<Same<mine.SnapshotRecord, snapshots.SnapshotNow>>(),
+  yes<Same<mine.ChunkRecord, Static<typeof snapshots.Chunk>>>(),
+  yes<Same<mine.ChangeRecord, Static<typeof snapshots.Change>>>(),
+  yes<Same<mine.RollbackRequest, snapshots.RollbackRequest>>(),
+  yes<Same<mine.RollbackRecord, Static<typeof snapshots.RolledBack>>>(),
+  yes<Same<mine.DatasetSettings, datasets.DatasetSettings>>(),
+  yes<Takes<datasets.StatusRecord, Omit<mine.StatusRecord, never>>>(),
+  yes<Same<mine.CarQuery, Partial<backups.DownloadQuery>>>(),
+  yes<Same<mine.UploadQuery, backups.UploadQuery>>(),
+  yes<Takes<backups.SidecarRecord, mine.BackupRecord>>(),
+  yes<Takes<ServiceHealth, mine.HealthReport>>(),
+  yes<Same<jobs.Job, ServiceJob>>(),
+  yes<Same<jobs.JobRequest, jobSchemas.JobRequest>>(),
+  yes<Same<jobs.JobKind, JobKind>>(),
+]
+
+function yes<T extends true>(): T {
+  return true as T
+}
+
+test('the records of the client are those of the service', () => {
+  // The types above are what is tested, by the type check.
+  expect(held.every(Boolean)).toBe(true)
+})
