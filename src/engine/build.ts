@@ -60,8 +60,8 @@ export interface BuildReport {
   readonly recentCount: number
 }
 
-/** Entries that go to the merge at a time. */
-export const RUN_ENTRIES = 4096
+/** Entries of a chain that are encoded at a time, with others waiting. */
+const SLICE_ENTRIES = 512
 
 export async function buildSnapshot(
   context: Context,
@@ -178,7 +178,7 @@ export async function* runsOf(
 ): AsyncGenerator<Run> {
   for (const { entry, key } of entries) {
     builder.push(entry, content, key)
-    if (builder.count >= RUN_ENTRIES) yield builder.take()
+    if (builder.count >= SLICE_ENTRIES) yield builder.take()
   }
   if (builder.count > 0) yield builder.take()
 }

@@ -25,7 +25,7 @@ import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { untilAborted } from '../util/abortable.ts'
 import { ExternalSort, type SortRecord } from '../util/external-sort.ts'
 import { chainBlocks } from '../chain/extend.ts'
-import { RUN_ENTRIES, headerOf, newestOf, runsOf, snapshotChanges } from './build.ts'
+import { headerOf, newestOf, runsOf, snapshotChanges } from './build.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
 import { judge, type Draft } from './draft.ts'
 import { decodeDraft, encodeDraft, needsProof } from './draft-record.ts'
@@ -56,6 +56,8 @@ export interface BulkReport {
 /** Entries that wait for their chain block; a block of the shortest ids holds fewer. */
 const BLOCK_ENTRIES = 14_000
 const CHECK_TIPS = 256
+/** Entries that go to the merge at a time. */
+const RUN_ENTRIES = 4096
 
 export async function bulkLoad(
   context: Context,

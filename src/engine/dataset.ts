@@ -278,11 +278,13 @@ export class Dataset {
   }
 
   /** Loads any number of entries in one commit, all or none; other writers are kept out meanwhile. */
-  bulkLoad(
+  async bulkLoad(
     source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
     options: BulkOptions = {},
   ): Promise<BulkReport> {
-    return this.#pointer.builds.run(() => bulkLoad(this.#context, this.#pointer, source, options))
+    // A build under way would find the dataset reserved in the end. One that is asked for later learns it at once.
+    await this.#pointer.builds.run(() => Promise.resolve())
+    return bulkLoad(this.#context, this.#pointer, source, options)
   }
 
   /** Hands all that the current state, or a kept snapshot, consists of to the writer of a CAR. */

@@ -15,6 +15,8 @@ const BATCH_BYTES = 2 << 20
 const READ_BACK = 32
 /** After so much, who waits gets a turn: a merge in memory never waits by itself. A leaf has as much. */
 const TURN_BYTES = 256 << 10
+/** A request takes as many turns: it is read, joins a commit, hears of it, and is answered. */
+const TURNS = 4
 
 export class NodeStager implements NodeSink {
   readonly #context: Pick<Context, 'timers'>
@@ -42,7 +44,7 @@ export class NodeStager implements NodeSink {
     this.#turnBytes += block.length
     if (this.#turnBytes < TURN_BYTES) return
     this.#turnBytes = 0
-    await this.#context.timers.turn()
+    await stepAside(this.#context)
   }
 
   async #send(): Promise<void> {
@@ -79,10 +81,14 @@ export async function readBack(
       proved += blocks[i]?.length ?? 0
       if (proved < TURN_BYTES) continue
       proved = 0
-      await timers.turn()
+      await stepAside({ timers })
     }
     onBlock(Math.min(from + READ_BACK, cids.length))
   }
+}
+
+async function stepAside({ timers }: Pick<Context, 'timers'>): Promise<void> {
+  for (let i = 0; i < TURNS; i++) await timers.turn()
 }
 
 function proveBack(cid: CidBytes, bytes: Uint8Array | undefined): void {

@@ -28,10 +28,14 @@ interface Setup {
   readonly watch: (given?: Partial<WatchOptions>, values?: Partial<Values>) => HealthWatch
 }
 
-/** A memory store, which never syncs and has neither CARs nor drills: three alerts from the beginning. */
+const TIP = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
+
+/** A memory store with data, which never syncs and has neither CARs nor drills: three alerts from the beginning. */
 async function setUp(given: Partial<Values> = {}): Promise<Setup> {
   const dir = await tempDir()
-  const { cairn, backend } = await openTest({ clock: { now: Date.now() } })
+  const { cairn, backend, dataset } = await openTest({ clock: { now: Date.now() } })
+  await dataset.append({ pi: 'first', tip: TIP })
+  await dataset.build()
   const values = valuesOf({
     data_dir: dir,
     backups_dir: join(dir, 'backups'),
@@ -96,8 +100,7 @@ test('each change is told once, and its end', async () => {
   await settle()
   expect(receiver.received).toHaveLength(1)
   const dataset = await cairn.dataset('main')
-  const tip = 'bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy'
-  await dataset.appendBatch(['a', 'b', 'c'].map((pi) => ({ pi, tip })))
+  await dataset.appendBatch(['a', 'b', 'c'].map((pi) => ({ pi, tip: TIP })))
   await until(() => expect(receiver.received).toHaveLength(2))
   expect(receiver.received[1]?.body).toMatchObject({
     subject: 'CRITICAL: main: chain',
@@ -214,6 +217,7 @@ test('new settings count from the next look on; impossible ones are refused and 
   const one = watch()
   one.start()
   await until(() => expect(one.latest('main')).toBeDefined())
+  await settle()
   const refused = { ...values, alert_webhook: 'sesame', alert_threshold: 0 }
   expect(() => one.reload(refused)).toThrow('alert_webhook is no address')
   expect(() => one.reload({ ...values, export_schedule: 'sometimes' })).toThrow('export_schedule')
