@@ -10,7 +10,7 @@ import type { Dataset } from '../engine/dataset.ts'
 import { isCairnError } from '../errors.ts'
 import { bytesEqual, CODEC_DAG_PB, cidParts, type CidBytes } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
-import { entryRecord } from './format.ts'
+import { entryRecord } from '../model/entry-record.ts'
 import { MAX_LINE_BYTES } from './lines.ts'
 
 export interface ExportCounts {

@@ -3,9 +3,6 @@ import type { Entry } from '../model/entry.ts'
 import { printOrNull } from '../model/entry-record.ts'
 import { formatTime } from '../model/time.ts'
 
-export { entryRecord, printOrNull } from '../model/entry-record.ts'
-export { formatTime } from '../model/time.ts'
-
 /** An entry as a line for people: tab-separated, "-" for no content. */
 export function entryRow({ pi, ver, tip, ts }: Entry): string {
   return [printable(pi), ver, printOrNull(tip) ?? '-', formatTime(ts)].join('\t')

@@ -4,7 +4,7 @@ import { SETTINGS, SETTING_NAMES, type SettingName } from '../config/schema.ts'
 import type { CommandSpec } from './command.ts'
 import { COMMANDS, type CommandEntry } from './commands.ts'
 import { attribute } from './options.ts'
-import { VERSION } from './version.ts'
+import { VERSION } from '../version.ts'
 
 /** A command as it was called. */
 export interface Call {

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { COMMANDS } from '../../src/cli/commands.ts'
 import { Output } from '../../src/cli/output.ts'
-import { VERSION } from '../../src/cli/version.ts'
+import { VERSION } from '../../src/version.ts'
 import { Sandbox } from './sandbox.ts'
 
 const exec = promisify(execFile)

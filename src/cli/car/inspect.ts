@@ -3,7 +3,9 @@ import { factsOf, stateOfRoot, type CarState } from '../../car/state.ts'
 import { isCairnError } from '../../errors.ts'
 import { printCid, type CidBytes } from '../../model/cid.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
-import { columns, formatBytes, formatTime, printOrNull, printable } from '../format.ts'
+import { columns, formatBytes, printable } from '../format.ts'
+import { formatTime } from '../../model/time.ts'
+import { printOrNull } from '../../model/entry-record.ts'
 import { addIdentityOption, sourcesOf, withCars } from './open.ts'
 
 export const inspect: CommandSpec = {

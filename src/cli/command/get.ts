@@ -1,7 +1,8 @@
 import type { Dataset } from '../../engine/dataset.ts'
 import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { noEntity } from '../find.ts'
-import { columns, entryRecord, printable } from '../format.ts'
+import { columns, printable } from '../format.ts'
+import { entryRecord } from '../../model/entry-record.ts'
 import { addMoment, momentOf } from '../moment.ts'
 
 export const get: CommandSpec = {

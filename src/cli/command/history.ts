@@ -1,5 +1,6 @@
 import { readDataset, type CommandSpec } from '../command.ts'
-import { entryRecord, entryRow } from '../format.ts'
+import { entryRow } from '../format.ts'
+import { entryRecord } from '../../model/entry-record.ts'
 import { noEntity } from '../find.ts'
 
 export const history: CommandSpec = {

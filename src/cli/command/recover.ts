@@ -12,7 +12,8 @@ import type { Backend } from '../../store/backend.ts'
 import { verdictError } from '../../verify/report.ts'
 import { verifyDataset } from '../../verify/verify.ts'
 import { longOptions, type CommandContext, type CommandSpec } from '../command.ts'
-import { counted, formatTime } from '../format.ts'
+import { counted } from '../format.ts'
+import { formatTime } from '../../model/time.ts'
 import { withBackend } from '../verify-store.ts'
 
 export const recover: CommandSpec = {

@@ -5,7 +5,7 @@ import { maskedSettings } from '../command/config.ts'
 import type { CommandContext } from '../command.ts'
 import type { DatasetStatus } from '../../engine/status.ts'
 import { writeNewFile } from '../new-file.ts'
-import { VERSION } from '../version.ts'
+import { VERSION } from '../../version.ts'
 import type { CheckResult } from './check.ts'
 
 export async function writeBundle(
