@@ -17,7 +17,7 @@ import { momentOf, type Context } from './context.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
 import { secondsSince } from './observe.ts'
 import type { Move, Pointer, Reliance } from './pointer.ts'
-import type { State } from './state.ts'
+import { extendedState, type State } from './state.ts'
 
 export interface Appended {
   readonly pi: string
@@ -331,7 +331,7 @@ function appendMove(
   state: State,
   { entries, at, liveChange, reason }: AppendedEntries,
   content: readonly Block[] = [],
-): Omit<Move<never>, 'result'> & Required<Pick<Move<never>, 'appended'>> {
+): Omit<Move<never>, 'result'> & { readonly appended: readonly LoadedBlock[] } {
   const appended = chainBlocks(state.commit, state.chain, entries, at)
   const last = appended.at(-1)
   if (last === undefined) throw new CairnError('internal', 'an append without entries')
@@ -351,5 +351,6 @@ function appendMove(
     blocks,
     content,
     appended,
+    become: (stored) => extendedState(state, appended, stored),
   }
 }

@@ -60,7 +60,7 @@ export interface BuildReport {
   readonly recentCount: number
 }
 
-/** Entries of a chain that are encoded at a time, with others waiting. */
+/** Entries of a chain that are worked on at a time, with others waiting. */
 const SLICE_ENTRIES = 512
 
 export async function buildSnapshot(
@@ -142,8 +142,7 @@ async function mergeChain(
   { signal, onProgress }: BuildOptions,
 ): Promise<MergedTree> {
   const { header } = from
-  const edits = newestOf(from.chain)
-  await context.timers.turn()
+  const edits = await newestOf(context, from.chain)
   const sink = keepingHot(context.nodes, from.overlay.tree, stager)
   return mergeTree(
     {
@@ -164,10 +163,33 @@ async function mergeChain(
  * The newest entry of every entity of a chain, sorted. Made from the chain, which belongs to one
  * commit, and not from the overlay, which appends go on changing.
  */
-export function newestOf(chain: readonly LoadedBlock[]): OverlayEntry[] {
+export async function newestOf(
+  { timers }: Pick<Context, 'timers'>,
+  chain: readonly LoadedBlock[],
+): Promise<OverlayEntry[]> {
   const newest = new Map<string, OverlayEntry>()
-  for (const entry of overlayEntries(chain)) newest.set(entry.key, entry)
-  return [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+  for (const slice of slicesOf(chain)) {
+    for (const entry of overlayEntries(slice)) newest.set(entry.key, entry)
+    await timers.turn()
+  }
+  const sorted = [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
+  await timers.turn()
+  return sorted
+}
+
+/** Blocks with some entries together, so that others get a turn between. */
+function* slicesOf(chain: readonly LoadedBlock[]): Generator<LoadedBlock[]> {
+  let slice: LoadedBlock[] = []
+  let entries = 0
+  for (const one of chain) {
+    slice.push(one)
+    entries += one.block.entries.length
+    if (entries < SLICE_ENTRIES) continue
+    yield slice
+    slice = []
+    entries = 0
+  }
+  if (entries > 0) yield slice
 }
 
 /** Entries as runs, behind what the builder holds already. */
@@ -220,21 +242,36 @@ interface Committed {
   readonly recentCount: number
 }
 
-/** Makes the snapshot current, behind whatever was appended since the build began. */
+/**
+ * Makes the snapshot current, behind whatever was appended since the build began. What came until now is laid
+ * over the new tree before the line of moves is entered: appends wait only while the last of it follows.
+ */
 async function commitSnapshot(
   context: Context,
   pointer: Pointer,
   from: State,
   { header, staging, signal }: Built,
 ): Promise<Committed> {
-  const tree = await Tree.open(context.nodes, header.root, signal)
+  const rest = new Overlay(await Tree.open(context.nodes, header.root, signal))
+  let laid = from.chain.length
+  const layOver = async (chain: readonly LoadedBlock[]): Promise<number> => {
+    for (const slice of slicesOf(chain.slice(laid))) {
+      for (const entry of overlayEntries(slice)) rest.set(entry)
+      // Where each stands is looked up, which takes time.
+      await rest.liveCount()
+      await context.timers.turn()
+    }
+    laid = chain.length
+    return rest.liveCount()
+  }
+  checkUndisturbed(from.commit, pointer.seen.commit)
+  await layOver(pointer.seen.chain)
   const snapshot = encodeSnapshot(header)
   return pointer.move(
     async (state) => {
       checkUndisturbed(from.commit, state.commit)
-      const after = state.chain.slice(from.chain.length)
-      const rest = new Overlay(tree)
-      for (const entry of overlayEntries(after)) rest.set(entry)
+      const chain = state.chain.slice(from.chain.length)
+      const totalCount = await layOver(state.chain)
       const { changes, blocks } = await snapshotChanges(context, state, header, snapshot)
       const recentCount = state.commit.recentCount - from.commit.recentCount
       return {
@@ -243,11 +280,12 @@ async function commitSnapshot(
           base: header.head,
           head: recentCount === 0 ? null : state.commit.head,
           recentCount,
-          chainFirst: after[0]?.block.first ?? state.commit.next,
-          totalCount: await rest.liveCount(),
+          chainFirst: chain[0]?.block.first ?? state.commit.next,
+          totalCount,
         },
         blocks,
         staging,
+        become: (stored) => ({ stored, commit: stored.commit, header, chain, overlay: rest }),
         result: { snapshot: snapshot.cid, recentCount },
       }
     },

@@ -191,7 +191,7 @@ class Load {
   async *#edits(sorted: AsyncIterable<SortRecord[]>): AsyncGenerator<Run> {
     const builder = new RunBuilder()
     const { content } = this.state.header
-    const chain = newestOf(this.state.chain)
+    const chain = await newestOf(this.#context, this.state.chain)
     let chainAt = 0
     let newest: { key: string; entry: Entry } | undefined
     const take = (key: string, entry: Entry): void => {

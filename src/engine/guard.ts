@@ -6,7 +6,8 @@
 import { CairnError, toCairnError } from '../errors.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Context } from './context.ts'
-import { GUARD_LASTS_MS, type Pointer } from './pointer.ts'
+import { GUARD_LASTS_MS, type Move, type Pointer } from './pointer.ts'
+import { extendedState, type State } from './state.ts'
 
 const RENEW_MS = 30_000
 const LOOK_MS = 10_000
@@ -57,13 +58,14 @@ export class Guard {
     this.#renewAt = now + RENEW_MS
     const reason = first ? 'reserve' : 'reserve again'
     await this.#pointer.move(
-      async ({ commit }) => {
+      async (state) => {
+        const { commit } = state
         if (!first) this.check(commit)
         // Renewed it is for longer than before, also when the clock went back.
         const renewed = first ? 0 : (commit.exclusive?.until ?? 0) + RENEW_MS
         const until = Math.max(now + GUARD_LASTS_MS, renewed)
         const exclusive = { owner: this.token, reason: this.reason, until }
-        return { changes: { reason, exclusive }, blocks: [], appended: [], result: undefined }
+        return { ...same(state), changes: { reason, exclusive }, result: undefined }
       },
       { fresh: true, guard: this.token },
     )
@@ -86,14 +88,10 @@ export class Guard {
     this.stop()
     try {
       await this.#pointer.move(
-        async ({ commit }) => {
-          if (commit.exclusive?.owner !== this.token) return { stay: undefined }
-          return {
-            changes: { reason: 'lift', exclusive: null },
-            blocks: [],
-            appended: [],
-            result: undefined,
-          }
+        async (state) => {
+          if (state.commit.exclusive?.owner !== this.token) return { stay: undefined }
+          const changes = { reason: 'lift', exclusive: null }
+          return { ...same(state), changes, result: undefined }
         },
         { fresh: true, guard: this.token },
       )
@@ -102,4 +100,9 @@ export class Guard {
       this.#context.log.error('guard.lift_failed', { error: String(error) })
     }
   }
+}
+
+/** A move that leaves snapshot and chain as they are. */
+function same(state: State): Pick<Move<never>, 'blocks' | 'become'> {
+  return { blocks: [], become: (stored) => extendedState(state, [], stored) }
 }

@@ -9,7 +9,6 @@
  * form a line, so it competes with other processes only.
  */
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
-import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, type Block } from '../model/cid.ts'
 import {
   POINTER_HINT,
@@ -23,13 +22,7 @@ import type { CommitOutcome, CommitRequest, HeldBlock, Staging } from '../store/
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
 import { madeBy, secondsSince } from './observe.ts'
-import {
-  completeState,
-  overlayEntries,
-  prepareState,
-  type PreparedState,
-  type State,
-} from './state.ts'
+import { completeState, prepareState, type PreparedState, type State } from './state.ts'
 
 /** What the next commit is to be: the fields that differ, and the blocks that come with it. */
 export interface Move<T> {
@@ -40,8 +33,8 @@ export interface Move<T> {
   readonly staging?: Staging
   /** Blocks were looked for and found, in the store as it was after so many sweeps had begun. */
   readonly relies?: Reliance | undefined
-  /** The chain blocks among `blocks`, when the move does nothing but append them. */
-  readonly appended?: readonly LoadedBlock[]
+  /** The state that the commit leads to, where that takes no reading; asked for if nothing came between. */
+  readonly become?: (stored: EncodedCommit) => State
   readonly result: T
 }
 
@@ -185,7 +178,9 @@ export class Pointer {
   }
 
   async #move<T>(plan: Plan<T>, { signal, fresh = false, guard }: MoveOptions): Promise<T> {
-    let state = fresh ? await this.current(signal) : this.#state
+    // A guard may be lifted since: that it is there is said of the newest state only.
+    const guarded = this.#state.commit.exclusive !== null
+    let state = fresh || guarded ? await this.current(signal) : this.#state
     for (;;) {
       throwIfAborted(signal)
       this.#checkGuard(state.commit, guard)
@@ -211,7 +206,7 @@ export class Pointer {
           dataset: this.dataset,
           ...madeBy(state.commit, next.commit),
         })
-        await this.#adopt(state, next, move.appended)
+        await this.#adopt(state, next, move.become)
         return move.result
       }
       if (outcome === 'swept') await move.relies?.renew()
@@ -273,18 +268,8 @@ export class Pointer {
   }
 
   /** The commit is durable: whatever fails from here on, it is not the commit. */
-  async #adopt(
-    from: State,
-    stored: EncodedCommit,
-    appended: readonly LoadedBlock[] | undefined,
-  ): Promise<void> {
-    if (appended !== undefined && this.#state === from) {
-      const { header, chain, overlay } = from
-      for (const entry of overlayEntries(appended)) overlay.set(entry)
-      const { commit } = stored
-      this.#become({ stored, commit, header, chain: [...chain, ...appended], overlay })
-      return
-    }
+  async #adopt(from: State, stored: EncodedCommit, become: Move<never>['become']): Promise<void> {
+    if (become !== undefined && this.#state === from) return this.#become(become(stored))
     try {
       await this.#updates.run(() => this.#catchUp(undefined))
     } catch (error) {

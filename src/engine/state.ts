@@ -60,6 +60,19 @@ export function completeState({ state, entries }: PreparedState): State {
   return state
 }
 
+/**
+ * The state behind a commit that did nothing but append `blocks` to the chain of `from`, whose overlay takes
+ * their entries.
+ */
+export function extendedState(
+  { header, chain, overlay }: State,
+  blocks: readonly LoadedBlock[],
+  stored: EncodedCommit,
+): State {
+  for (const entry of overlayEntries(blocks)) overlay.set(entry)
+  return { stored, commit: stored.commit, header, chain: [...chain, ...blocks], overlay }
+}
+
 export function overlayEntries(blocks: readonly LoadedBlock[]): OverlayEntry[] {
   return blocks.flatMap(({ block }) =>
     block.entries.map((entry, i) => ({ key: keyOf(entry.pi), entry, position: block.first + i })),

@@ -6,7 +6,7 @@ import { rawCidOf } from '../../src/model/cid.ts'
 import type { HeldBlock } from '../../src/store/backend.ts'
 
 const MIB = 2 ** 20
-const BLOCK = MIB / 4
+const BLOCK = MIB / 8
 
 const blocks = (count: number): HeldBlock[] =>
   Array.from({ length: count }, (_, i) => {
@@ -31,7 +31,7 @@ async function transactionsOf(
       await new Promise((resolve) => setImmediate(resolve))
     },
   )
-  await staging.put(blocks(48))
+  await staging.put(blocks(96))
   await staging.flush()
   await staging.end()
   return sizes
@@ -43,12 +43,21 @@ test('with nobody else, some MiB go into one transaction', async () => {
   expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(12 * MIB)
 })
 
-test('while a commit waits, and while one came since the last transaction, a MiB at most', async () => {
+test('while a commit waits, and while one came since the last transaction, a quarter of a MiB at most', async () => {
   const waiting = await transactionsOf((counts) => (counts.waitingCommits = 1))
   // Each is over before the next transaction begins: whoever appends needs a moment for the next one.
   const between = await transactionsOf((counts) => (counts.askedCommits += 1))
   for (const sizes of [waiting, between]) {
-    expect(Math.max(...sizes.slice(1))).toBeLessThanOrEqual(MIB)
+    expect(Math.max(...sizes.slice(1))).toBeLessThanOrEqual(MIB / 4)
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(12 * MIB)
   }
+})
+
+test('some small transactions without a commit, and it takes itself to be alone again', async () => {
+  let transactions = 0
+  const sizes = await transactionsOf((counts) => {
+    if (transactions++ === 0) counts.askedCommits += 1
+  })
+  expect(sizes[1]).toBeLessThanOrEqual(MIB / 4)
+  expect(Math.max(...sizes.slice(1))).toBeGreaterThan(MIB)
 })

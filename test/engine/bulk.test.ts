@@ -12,6 +12,7 @@ import { openLmdb } from '../../src/backend/lmdb/index.ts'
 import { openMemory } from '../../src/backend/memory.ts'
 import { walkBack } from '../../src/chain/walk.ts'
 import { openCairn } from '../../src/compose.ts'
+import { Cairn } from '../../src/engine/cairn.ts'
 import type { BulkOptions } from '../../src/engine/bulk.ts'
 import type { ImportEntry } from '../../src/engine/import-entry.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
@@ -738,3 +739,17 @@ test('on kubo a load outlives the garbage collector, and a failed one is not cur
   expect(logged?.entry.ver).toBe(1)
   expect(await reader.put('after', 1)).toMatchObject({ position: count + 3 })
 }, 60_000)
+
+test('who has seen a reservation that is lifted since is not refused because of it', async () => {
+  const backend = openMemory()
+  const { dataset: loading, clock } = await openTest({ backend })
+  const other = await new Cairn(backend, { now: () => clock.now }).dataset()
+  async function* entries(): AsyncGenerator<ImportEntry> {
+    yield { pi: 'a', tip: A }
+    // What it sees now is the commit that reserves.
+    expect((await newestCommit(backend)).exclusive).not.toBeNull()
+    await other.head()
+  }
+  await loading.bulkLoad(entries())
+  expect(await other.append({ pi: 'b', tip: B })).toMatchObject({ status: 'appended' })
+})

@@ -12,7 +12,10 @@ import type { HeldLease } from './leases.ts'
 const MAX_BUFFERED = 8 * 2 ** 20
 const START_WRITING = 2 * 2 ** 20
 const MAX_TRANSACTION = 8 * 2 ** 20
-const MAX_TRANSACTION_BUSY = 2 ** 20
+/** The commit that waits behind such a one takes twice as long as otherwise, not more. */
+const MAX_TRANSACTION_BUSY = 256 << 10
+/** After as many transactions without a commit the staging takes itself to be alone. */
+const ALONE_AFTER = 16
 /** What a block takes in memory besides its bytes: mostly the page of its digest, which is like no other's. */
 const BLOCK_WEIGHT = 2000
 
@@ -28,6 +31,8 @@ export class LmdbStaging implements Staging {
   #buffered = 0
   /** Of other writers, when the last transaction was begun. */
   #commitsSeen: number
+  /** Transactions that are still kept small, since there was company lately. */
+  #small = 0
   #writing: Promise<void> | undefined
   #failed: CairnError | undefined
   #ended = false
@@ -100,9 +105,10 @@ export class LmdbStaging implements Staging {
 
   #take(): NewBlock[] {
     const { waitingCommits, askedCommits } = this.#environment
-    const busy = waitingCommits > 0 || askedCommits > this.#commitsSeen
+    const company = waitingCommits > 0 || askedCommits > this.#commitsSeen
     this.#commitsSeen = askedCommits
-    const limit = busy ? MAX_TRANSACTION_BUSY : MAX_TRANSACTION
+    this.#small = company ? ALONE_AFTER : Math.max(0, this.#small - 1)
+    const limit = this.#small > 0 ? MAX_TRANSACTION_BUSY : MAX_TRANSACTION
     let weight = 0
     let count = 0
     for (const block of this.#queue) {

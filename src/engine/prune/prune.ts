@@ -20,6 +20,7 @@ import { checkPolicy } from '../../retention/policy.ts'
 import type { Context, LongOptions } from '../context.ts'
 import { readLeases, type Leased } from '../lease.ts'
 import { checkedCommit, Pointer } from '../pointer.ts'
+import { extendedState } from '../state.ts'
 import { Reacher, reachKept, reachNamed } from './mark.ts'
 import {
   keptOf,
@@ -102,7 +103,8 @@ async function forgetSnapshots(
   options: PruneOptions,
 ): Promise<{ plan: PrunePlan; before: Commit }> {
   return pointer.move(
-    async ({ commit }) => {
+    async (state) => {
+      const { commit } = state
       const plan = await planPrune(context, commit, options)
       const result = { plan, before: commit }
       const all = plan.verdicts.every(({ keep: stays }) => stays)
@@ -116,7 +118,7 @@ async function forgetSnapshots(
       return {
         changes: { reason: 'prune', kept: newest, keptCount, oldest, floor },
         blocks: pages.map((page) => ({ ...page, hold: 'self' as const })),
-        appended: [],
+        become: (stored) => extendedState(state, [], stored),
         result,
       }
     },
