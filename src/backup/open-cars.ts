@@ -6,9 +6,10 @@ import { open, type FileHandle } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { decryptWith, isAge } from '../car/age.ts'
 import { CarFile } from '../car/file.ts'
+import { ofFile } from '../car/of-file.ts'
 import { writeFully } from '../car/file-sink.ts'
 import type { LongOptions } from '../engine/context.ts'
-import { CairnError, isCairnError } from '../errors.ts'
+import { CairnError } from '../errors.ts'
 import { untilAborted } from '../util/abortable.ts'
 import { requireSpace } from './space.ts'
 import { openSpool, spoolPath } from './spool.ts'
@@ -44,25 +45,13 @@ export async function openCars(
     for (const car of cars.splice(0)) await car.close()
   }
   try {
-    for (const source of sources) cars.push(await openNamed(source, options))
+    for (const source of sources)
+      cars.push(await ofFile(nameOf(source), source, () => openOne(source, options)))
   } catch (error) {
     await close()
     throw error
   }
   return { cars, close }
-}
-
-/** Of several files the one that is bad is named. */
-async function openNamed(source: string, options: OpenCarsOptions): Promise<CarFile> {
-  try {
-    return await openOne(source, options)
-  } catch (error) {
-    if (!isCairnError(error, 'invalid_car')) throw error
-    const { code, message, hint, details } = error
-    const more = hint === undefined ? {} : { hint }
-    const name = nameOf(source)
-    throw new CairnError(code, `Of ${name}: ${message}`, { path: source, ...details, ...more })
-  }
 }
 
 async function openOne(source: string, options: OpenCarsOptions): Promise<CarFile> {
@@ -134,7 +123,7 @@ async function openStream(
     for await (const part of plain) {
       await writeFully(spool, part, done)
       done += part.length
-      onProgress?.({ step, done, ...(total === undefined ? {} : { total }) })
+      onProgress?.({ step, done, unit: 'bytes', ...(total === undefined ? {} : { total }) })
     }
     return await CarFile.open(spoolPath(spool), options)
   } finally {

@@ -3,7 +3,8 @@
  * sidecars and more; docs/CLI.md describes them.
  */
 import { CairnError } from '../errors.ts'
-import type { ExportedCar, CarCounts } from '../engine/export-car.ts'
+import type { CarCounts } from '../engine/car-counts.ts'
+import type { ExportedCar } from '../engine/export-car.ts'
 import type { CarContent, Checkpoint } from '../model/checkpoint.ts'
 import { printCid } from '../model/cid.ts'
 import type { ContentMode } from '../model/entry.ts'

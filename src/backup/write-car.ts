@@ -286,7 +286,7 @@ async function hashOf(
     throwIfAborted(signal)
     hash.update(part)
     done += part.length
-    onProgress?.({ step: 'read back', done, total: size })
+    onProgress?.({ step: 'read back', done, total: size, unit: 'bytes' })
   }
   return hash.digest('hex')
 }

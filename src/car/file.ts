@@ -40,6 +40,7 @@ export interface CarProgress {
   readonly step: string
   readonly done: number
   readonly total?: number
+  readonly unit?: 'bytes'
 }
 
 export interface CarFileOptions {
@@ -250,7 +251,7 @@ export class CarFile implements BlockReader {
     const { scan, places, counts } = this.#scan()
     try {
       while (scan.step()) {
-        onProgress?.({ step: 'scan', done: scan.offset, total: this.size })
+        onProgress?.({ step: 'scan', done: scan.offset, total: this.size, unit: 'bytes' })
         await setImmediate()
         throwIfAborted(signal)
       }

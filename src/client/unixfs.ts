@@ -28,9 +28,29 @@ export function decodeFileNode(block: Uint8Array): FileNode {
   return { data, links }
 }
 
+/** A link of any node of dag-pb: a directory's have names. */
+export interface NodeLink {
+  readonly cid: string
+  readonly name: string
+}
+
+export function decodeNodeLinks(block: Uint8Array): readonly NodeLink[] {
+  const links: NodeLink[] = []
+  for (const { field, bytes } of fieldsOf(block)) {
+    if (field === 2) links.push({ cid: linkOf(bytes), name: nameOf(bytes) })
+  }
+  return links
+}
+
 function linkOf(link: Uint8Array): string {
   for (const { field, bytes } of fieldsOf(link)) if (field === 1) return printCid(bytes)
   throw notAFile()
+}
+
+function nameOf(link: Uint8Array): string {
+  for (const { field, bytes } of fieldsOf(link))
+    if (field === 2) return new TextDecoder().decode(bytes)
+  return ''
 }
 
 interface Field {

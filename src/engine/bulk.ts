@@ -74,9 +74,9 @@ export async function bulkLoad(
   try {
     staging = await context.backend.stage(pointer.dataset, 'bulk load', { signal: options.signal })
     const linked = pointer.seen.commit.settings.content === 'linked'
-    await readSource(source, { sort, staging, guard, options, linked })
+    const read = await readSource(source, { sort, staging, guard, options, linked })
     const load = new Load(context, pointer.seen, { staging, guard, options })
-    const merged = await load.merge(sort)
+    const merged = await load.merge(sort, read)
     if (load.appended === 0) return nothingNew(load)
     const report = await commitLoad(context, pointer, load, merged, { staging, guard, options })
     outcome = 'committed'
@@ -99,11 +99,11 @@ interface Parts {
   readonly options: BulkOptions
 }
 
-/** Step 2. */
+/** Step 2. Returns how many items there were. */
 async function readSource(
   source: AsyncIterable<ImportEntry> | Iterable<ImportEntry>,
   { sort, staging, guard, options, linked }: Parts & { sort: ExternalSort; linked: boolean },
-): Promise<void> {
+): Promise<number> {
   const content = new ContentStager(() => Promise.resolve(staging), options.signal)
   /** Whether the item under way links to content that may not be there. */
   let links = linked
@@ -126,6 +126,7 @@ async function readSource(
     await guard.keep()
   }
   await content.flush()
+  return done
 }
 
 /** Step 3: the entries in the order of ids, judged, and split into chain blocks and edits of the tree. */
@@ -157,8 +158,9 @@ class Load {
     return this.#chainEnd
   }
 
-  async merge(sort: ExternalSort): Promise<MergedTree> {
-    const { header } = this.state
+  async merge(sort: ExternalSort, read: number): Promise<MergedTree> {
+    const { header, commit } = this.state
+    const total = read + commit.recentCount
     const { signal, onProgress } = this.#parts.options
     const merged = await mergeTree(
       {
@@ -169,7 +171,7 @@ class Load {
         at: this.at,
         sink: this.#nodes,
         signal,
-        onProgress: (done) => onProgress?.({ step: 'merge', done }),
+        onProgress: (done) => onProgress?.({ step: 'merge', done, total }),
       },
       this.#edits(sort.sorted()),
     )

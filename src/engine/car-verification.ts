@@ -1,6 +1,6 @@
 /** What verifying CARs finds. */
 import { CairnError, type ErrorCode } from '../errors.ts'
-import type { CarCounts } from './export-car.ts'
+import type { CarCounts } from './car-counts.ts'
 
 export interface CarProblem {
   readonly code: ErrorCode

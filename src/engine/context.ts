@@ -18,6 +18,8 @@ export interface Progress {
   readonly step: string
   readonly done: number
   readonly total?: number
+  /** What is counted, where it is bytes. */
+  readonly unit?: 'bytes'
 }
 
 export interface LongOptions {

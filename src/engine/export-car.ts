@@ -15,10 +15,12 @@ import type { CarContent } from '../model/checkpoint.ts'
 import { bytesEqual, type CidBytes } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
 import { walkContent } from '../reach/content.ts'
-import { seenIn, type BlockKind, type Seen, type Visitor } from '../reach/met.ts'
+import { EntriesDone } from '../reach/entries-done.ts'
+import { seenIn, type Seen, type Visitor } from '../reach/met.ts'
 import { blocksInMemory, localSource, storeSource, streamSource } from '../reach/source.ts'
 import { Walk } from '../reach/walk.ts'
 import { DigestMap } from '../util/digest-map.ts'
+import { noCounts, type CarCounts } from './car-counts.ts'
 import { checkpointOf, type ExportedState } from './checkpoint.ts'
 import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
@@ -37,8 +39,6 @@ export interface ExportCarOptions extends LongOptions {
   /** The folder for what does not fit in memory; the system's unless given. */
   readonly tempDir?: string | undefined
 }
-
-export type CarCounts = Readonly<Record<BlockKind, number>>
 
 export interface ExportedCar extends CarWritten {
   /** The root of the CAR. */
@@ -210,14 +210,16 @@ async function writeBlocks(
   if (root === undefined) throw new CairnError('internal', 'an export without a checkpoint')
   const writer = await begin(root.cid)
   const counts = noCounts()
-  let done = 0
+  // What a delta leaves out is not counted beforehand.
+  const total = delta === undefined ? { total: entriesOf(exported) } : {}
+  const entries = new EntriesDone((done) => onProgress?.({ step: 'export', done, ...total }))
   const visitor: Visitor = {
-    block({ cid, bytes, kind }) {
-      counts[kind] += 1
-      done += 1
-      if (done % 4096 === 0) onProgress?.({ step: 'export', done })
-      return writer.put(cid, bytes)
+    block(met) {
+      counts[met.kind] += 1
+      entries.block(met)
+      return writer.put(met.cid, met.bytes)
     },
+    leave: (met) => entries.leave(met),
     problem(error) {
       throw error
     },
@@ -242,6 +244,10 @@ async function writeBlocks(
   return { ...written, ...described(exported), checkpoint: root.cid, since, content, counts }
 }
 
+function entriesOf({ state, header, withChain }: ExportedState): number {
+  return header.entries + (withChain ? state.commit.recentCount : 0)
+}
+
 /** A store that streams whole DAGs is asked for the snapshot at once, when all of it is wanted. */
 function sourceOf(
   { backend }: Context,
@@ -252,18 +258,6 @@ function sourceOf(
   const store = storeSource(backend)
   if (backend.readDag === undefined || content !== 'full' || since !== null) return store
   return streamSource(backend.readDag(snapshot), store)
-}
-
-export function noCounts(): Record<BlockKind, number> {
-  return {
-    checkpoint: 0,
-    snapshot: 0,
-    branch: 0,
-    leaf: 0,
-    'chain list': 0,
-    chain: 0,
-    content: 0,
-  }
 }
 
 function described({

@@ -16,6 +16,7 @@ import { CairnError } from '../errors.ts'
 import { decodeChainBlock } from '../model/chain-block.ts'
 import { parseCid, printCid, type CidBytes } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
+import { EntriesDone } from '../reach/entries-done.ts'
 import { seenIn, type Met, type Visitor } from '../reach/met.ts'
 import { localSource, storeSource, type WalkSource } from '../reach/source.ts'
 import { Walk } from '../reach/walk.ts'
@@ -23,7 +24,7 @@ import { DigestMap } from '../util/digest-map.ts'
 import { factsOf, findCarState, readFrom, type CarState, type OpenCar } from '../car/state.ts'
 import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
-import { noCounts, type CarCounts } from './export-car.ts'
+import { noCounts, type CarCounts } from './car-counts.ts'
 import { parseDatasetName } from './genesis.ts'
 import { releaseLease } from './lease.ts'
 import type { Pointer } from './pointer.ts'
@@ -164,7 +165,13 @@ class Restore {
   ): Promise<{ counts: CarCounts; chain: LoadedBlock[] }> {
     const counts = noCounts()
     const chain: LoadedBlock[] = []
-    let done = 0
+    const { header } = this.#found
+    // What a delta leaves out is not counted beforehand.
+    const total =
+      delta === undefined ? { total: header.entries + factsOf(this.#found).recentCount } : {}
+    const entries = new EntriesDone((done) =>
+      this.#options.onProgress?.({ step: this.#step, done, ...total }),
+    )
     // The base is kept, and holds its own. What else the store has may be held by nobody.
     const isHeld = ({ kind, cid, bytes }: Met): boolean =>
       this.#ofStore.has(bytes) && (kind === 'content' || delta?.hasNode(cid) === true)
@@ -173,14 +180,14 @@ class Restore {
         if (isHeld(met)) return undefined
         if (this.#ofStore.has(met.bytes)) return stager?.block(met)
         counts[met.kind] += 1
-        done += 1
-        if (done % 4096 === 0) this.#options.onProgress?.({ step: this.#step, done })
+        entries.block(met)
         return stager?.block(met)
       },
       // Also of a block of the chain that was met as content before.
       leave: (met) => {
         const { kind, cid, bytes } = met
         if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
+        entries.leave(met)
         return isHeld(met) ? undefined : stager?.leave(met)
       },
       problem: (error) => {

@@ -8,6 +8,7 @@
  * Memory does not grow with the CARs: places and blocks seen are in tables that spill to files, and of
  * the problems the first MOST_PROBLEMS are kept and all counted.
  */
+import { setImmediate } from 'node:timers/promises'
 import type { CarFile, CarSection } from '../car/file.ts'
 import { factsOf, stateOfRoot, type CarState } from '../car/state.ts'
 import { Overlay } from '../chain/overlay.ts'
@@ -21,6 +22,7 @@ import { Walk } from '../reach/walk.ts'
 import { NodeStore } from '../tree/node-store.ts'
 import { Tree } from '../tree/tree.ts'
 import { DigestMap } from '../util/digest-map.ts'
+import { noCounts } from './car-counts.ts'
 import type { LongOptions } from './context.ts'
 import {
   verdictOf,
@@ -28,7 +30,6 @@ import {
   type CarVerification,
   type VerifiedState,
 } from './car-verification.ts'
-import { noCounts } from './export-car.ts'
 import { overlayEntries } from './state.ts'
 
 export interface VerifyCarOptions extends LongOptions {
@@ -37,6 +38,9 @@ export interface VerifyCarOptions extends LongOptions {
 }
 
 const MOST_PROBLEMS = 1000
+/** Of a walk, so much goes on before others get their turn, in blocks or bytes. */
+const TURN_BLOCKS = 1024
+const TURN_BYTES = 4 << 20
 
 export async function verifyCar(
   cars: readonly CarFile[],
@@ -59,6 +63,8 @@ class Verification {
   readonly #codes = new Set<ErrorCode>()
   #problemCount = 0
   #met = 0
+  #metBytes = 0
+  #turnAt = TURN_BLOCKS
   #unreached = 0
   #duplicates = 0
 
@@ -149,9 +155,8 @@ class Verification {
       visitor: {
         block: ({ kind, cid, bytes }) => {
           this.#counts[kind] += 1
-          this.#met += 1
           if (kind === 'chain') chain.push({ cid, block: decodeChainBlock(bytes) })
-          if (this.#met % 4096 === 0) this.#options.onProgress?.({ step: 'walk', done: this.#met })
+          return this.#metOne(bytes)
         },
         problem: (error, cid) => {
           // What a delta lacks of its base's content, the base has.
@@ -163,6 +168,17 @@ class Verification {
     if (state.checkpoint === undefined) await walk.snapshot(state.root)
     else await walk.checkpoint(state.root)
     if (!delta && this.#problemCount === problems) await this.#checkTotal(state, chain)
+  }
+
+  #metOne({ length }: Uint8Array): Promise<void> | undefined {
+    this.#met += 1
+    this.#metBytes += length
+    if (this.#met < this.#turnAt && this.#metBytes < TURN_BYTES) return undefined
+    this.#turnAt = this.#met + TURN_BLOCKS
+    this.#metBytes = 0
+    const total = sum(this.#cars, ({ blockCount }) => blockCount ?? 0)
+    this.#options.onProgress?.({ step: 'walk', done: this.#met, total })
+    return setImmediate()
   }
 
   /** The count of live entities, as tree and chain give it: what the checkpoint says must be that. */
@@ -198,7 +214,12 @@ class Verification {
         for (const section of batch) this.#checkSection(car, section, before, walksWhole)
         const last = batch.at(-1)
         if (last !== undefined)
-          onProgress?.({ step: 'hash', done: last.offset + last.bytes.length, total: car.size })
+          onProgress?.({
+            step: 'hash',
+            done: last.offset + last.bytes.length,
+            total: car.size,
+            unit: 'bytes',
+          })
       }
     } finally {
       repeated?.close()

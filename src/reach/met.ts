@@ -11,6 +11,8 @@ export interface Met {
   readonly cid: CidBytes
   readonly bytes: Uint8Array
   readonly kind: BlockKind
+  /** How many a leaf or a chain block has. */
+  readonly entries?: number
 }
 
 export interface Visitor {

@@ -163,7 +163,9 @@ export class Walk {
     const kind = parent === undefined ? 'branch' : parent.level === 0 ? 'leaf' : 'branch'
     const node = this.#proved(cid, bytes, kind, (block) => checkedNode(block, cid, parent))
     if (node === undefined || bytes === undefined) return undefined
-    const met: Met = { cid, bytes, kind: isLeaf(node) ? 'leaf' : 'branch' }
+    const met: Met = isLeaf(node)
+      ? { cid, bytes, kind: 'leaf', entries: node.count }
+      : { cid, bytes, kind: 'branch' }
     await this.#meet(met)
     if (isLeaf(node)) {
       tree.leaves += 1
@@ -238,7 +240,7 @@ export class Walk {
         )
         before = block === undefined ? 'unknown' : { cid, block }
         if (block === undefined || bytes === undefined) continue
-        const met: Met = { cid, bytes, kind: 'chain' }
+        const met: Met = { cid, bytes, kind: 'chain', entries: block.entries.length }
         await this.#meet(met)
         if (facts.content === 'linked') await this.#content(tipsOf(block.entries))
         await this.#options.visitor.leave?.(met)

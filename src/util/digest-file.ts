@@ -13,6 +13,9 @@ const PAGE_ENTRIES = Math.floor((PAGE_WORDS - PAGE_HEAD_WORDS) / ENTRY_WORDS)
 /** Reached only by billions of keys: no page could be so full by chance. */
 const MAX_DEPTH = 27
 
+/** As many as a table in memory of 21 MB takes at three quarters full; a larger one is twice as large. */
+export const MEMORY_ENTRIES: number = 3 * 2 ** 17
+
 export class FileTable {
   readonly #seeds: Uint32Array
   readonly pages: PageCache

@@ -8,7 +8,7 @@ import { randomFillSync } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { assert } from '../errors.ts'
 import { Entries, KEY_WORDS, setValue } from './digest-entries.ts'
-import { FileTable } from './digest-file.ts'
+import { FileTable, MEMORY_ENTRIES } from './digest-file.ts'
 import { MemoryTable } from './digest-memory.ts'
 
 export interface DigestMapOptions {
@@ -19,8 +19,6 @@ export interface DigestMapOptions {
 }
 
 const KEY_BYTES = KEY_WORDS * 4
-/** As many as a table of 21 MB takes at three quarters full; a larger one is twice as large. */
-const MEMORY_ENTRIES = 3 * 2 ** 17
 
 export class DigestMap {
   readonly #tempDir: string

@@ -1,11 +1,7 @@
 import { peekCar, type PeekedCar } from '../../car/peek.ts'
-import { factsOf, stateOfRoot, type CarState } from '../../car/state.ts'
-import { isCairnError } from '../../errors.ts'
-import { printCid, type CidBytes } from '../../model/cid.ts'
+import { rootRecord } from '../../car/root-record.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
 import { columns, formatBytes, printable } from '../format.ts'
-import { formatTime } from '../../model/time.ts'
-import { printOrNull } from '../../model/entry-record.ts'
 import { addIdentityOption, sourcesOf, withCars } from './open.ts'
 
 export const inspect: CommandSpec = {
@@ -34,49 +30,8 @@ const INDEX_NAMES: ReadonlyMap<number, string> = new Map([
 
 const indexName = (codec: number): string => INDEX_NAMES.get(codec) ?? `0x${codec.toString(16)}`
 
-type RootRecord = Readonly<Record<string, unknown>> & { readonly cid: string }
-
-/** What a root says, where it is at the beginning of the file and is one of Cairn's. */
-function rootRecord(car: PeekedCar, root: CidBytes): RootRecord {
-  const cid = printCid(root)
-  try {
-    return { cid, ...stateRecord(stateOfRoot([car], root)) }
-  } catch (error) {
-    if (isCairnError(error)) return { cid, kind: null, problem: error.message }
-    throw error
-  }
-}
-
-function stateRecord(state: CarState): Record<string, unknown> {
-  const { checkpoint, snapshot, header } = state
-  const facts = factsOf(state)
-  return {
-    kind: checkpoint === undefined ? 'snapshot' : 'checkpoint',
-    dataset: facts.dataset ?? null,
-    identity: facts.identity,
-    origins: facts.origins,
-    generation: checkpoint?.generation.number ?? null,
-    car_content: facts.content,
-    content: header.content,
-    snapshot: printCid(snapshot),
-    since: printOrNull(checkpoint?.since ?? null),
-    seq: header.seq,
-    ts: formatTime(header.ts),
-    reason: header.reason,
-    tags: header.tags,
-    meta: header.meta,
-    entries: header.entries,
-    live: header.live,
-    chunk_count: header.chunkCount,
-    chunk_size: header.chunkSize,
-    recent_count: facts.recentCount,
-    total_count: facts.totalCount,
-    next: facts.next,
-  }
-}
-
 async function print({ output }: CommandContext, file: string, car: PeekedCar): Promise<void> {
-  const roots = car.roots.map((root) => rootRecord(car, root))
+  const roots = car.roots.map((root) => rootRecord([car], root))
   const about = {
     file,
     version: car.version,
