@@ -140,6 +140,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'tasks',
     'health',
     'service',
+    'client',
     'version.ts',
   ],
 }

@@ -139,6 +139,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/token.ts')).token,
   },
   {
+    name: 'top',
+    group: SERVE,
+    summary: 'a live view of a service or a store: health, rates, chain, builds',
+    load: async () => (await import('./command/top.ts')).top,
+  },
+  {
     name: 'status',
     group: OTHER,
     summary: 'counts, sizes and the index pointer',

@@ -41,6 +41,20 @@ export function formatBytes(bytes: number): string {
   return unit === 'B' ? `${bytes} B` : `${value.toFixed(1)} ${unit}`
 }
 
+/** How long, for people: `850 ms`, `12 s`, `3 min 20 s`, `2 h 05 min`, `3 d 4 h`. */
+export function formatSpan(ms: number): string {
+  if (ms < 1000) return `${Math.max(0, Math.round(ms))} ms`
+  const seconds = Math.round(ms / 1000)
+  if (ms < 9950) return `${(ms / 1000).toFixed(1).replace('.0', '')} s`
+  if (seconds < 60) return `${seconds} s`
+  const two = (value: number): string => String(value).padStart(2, '0')
+  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${two(seconds % 60)} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 48 * 60) return `${Math.floor(minutes / 60)} h ${two(minutes % 60)} min`
+  const hours = Math.floor(minutes / 60)
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}
+
 /** Name and value in two columns. */
 export function columns(rows: readonly (readonly [string, string | number])[]): string[] {
   const width = Math.max(0, ...rows.map(([name]) => name.length))

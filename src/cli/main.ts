@@ -83,6 +83,8 @@ async function runCall(
       args,
       options: new Options(options),
     })
+    await output.flush()
+    progress.done()
   } finally {
     progress.end()
   }

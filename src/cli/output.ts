@@ -46,6 +46,15 @@ export class Output {
     return this.#stderr.isTTY
   }
 
+  /** Undefined where the results go to no terminal. */
+  get stdoutColumns(): number | undefined {
+    return this.#stdout.isTTY ? this.#stdout.columns || 80 : undefined
+  }
+
+  get stderrColumns(): number {
+    return this.#stderr.columns || 80
+  }
+
   /** One line of the result. */
   async line(text: string): Promise<void> {
     this.#pending += `${text}\n`

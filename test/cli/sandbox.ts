@@ -29,12 +29,13 @@ export class Sandbox {
     this.dir = join(home, 'work')
   }
 
-  static async make(): Promise<Sandbox> {
-    const dist = await builtDist()
+  /** `dist` is the built project; without the page unless given. */
+  static async make(dist?: string): Promise<Sandbox> {
+    const built = dist ?? (await builtDist())
     const home = await mkdtemp(join(tmpdir(), 'cairn-cli-'))
     await cp(join(ROOT, 'bin'), join(home, 'bin'), { recursive: true })
     await writeFile(join(home, 'package.json'), '{ "type": "module" }')
-    await symlink(dist, join(home, 'dist'))
+    await symlink(built, join(home, 'dist'))
     await mkdir(join(home, 'work'))
     return new Sandbox(home)
   }

@@ -6,8 +6,9 @@ export const compact: CommandSpec = {
   writes: true,
   define: (command) => command,
   run: async (context) => {
-    const { output, signal } = context
+    const { output, progress, signal } = context
     await withStore(context, false, async (cairn) => {
+      progress.update({ step: 'compact', done: 0 })
       const { before, after } = await cairn.compact({ signal })
       const record = { status: 'compacted', before: before ?? null, after: after ?? null }
       if (output.json) return output.document(record)

@@ -6,6 +6,7 @@ import {
   SHELLS,
   type CompletedCommand,
   type CompletedOption,
+  type Shell,
 } from '../completion-scripts.ts'
 import { buildProgram, defineCommand } from '../program.ts'
 
@@ -27,12 +28,16 @@ export const completion: CommandSpec = {
         },
       )
     }
-    const program = buildProgram(() => Promise.resolve())
-    const commands = await completed(program.commands)
-    const script = completionScript(shell, commands, optionsOf(program))
+    const script = await completionOf(shell)
     if (output.json) await output.document({ shell, script })
     else await output.text(script)
   },
+}
+
+/** The script for a shell, of all commands there are. */
+export async function completionOf(shell: Shell): Promise<string> {
+  const program = buildProgram(() => Promise.resolve())
+  return completionScript(shell, await completed(program.commands), optionsOf(program))
 }
 
 async function completed(commands: readonly Command[]): Promise<CompletedCommand[]> {

@@ -55,21 +55,22 @@ async function stream(
   exporter: Exporter,
   write: (line: string) => Promise<void>,
 ): Promise<void> {
-  const entries = dataset.entries({
-    order: 'asc',
-    deleted: true,
+  const at = momentOf(options)
+  const part = {
     prefix: options.text('--prefix'),
     from: options.text('--from'),
     to: options.text('--to'),
-    at: momentOf(options),
-    signal,
-  })
-  let done = 0
+  }
+  const isPart = Object.values(part).some((bound) => bound !== undefined)
+  const total = isPart ? {} : { total: (await dataset.list({ limit: 1, at, signal })).totalCount }
+  const entries = dataset.entries({ order: 'asc', deleted: true, ...part, at, signal })
   for await (const line of exporter.lines(entries)) {
     throwIfAborted(signal)
     await write(line)
-    done += 1
-    if (done % 1000 === 0) progress.update({ step: 'export', done })
+    const { counts } = exporter
+    // Deletions are not counted beforehand.
+    const done = counts.entries - counts.deleted
+    if (done % 1000 === 0) progress.update({ step: 'export', done, ...total })
   }
 }
 

@@ -1,12 +1,13 @@
 import type { BulkReport } from '../../engine/bulk.ts'
+import type { Progress } from '../../engine/context.ts'
 import type { Dataset } from '../../engine/dataset.ts'
 import { isCairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
-import { longOptions, writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
+import { writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { counted, formatCount } from '../format.ts'
 import { commitBatch, cutBatches, type Cut } from '../import-batches.ts'
 import { atLine, parseImportLine, type ImportLine } from '../import-line.ts'
-import { openInput } from '../input.ts'
+import { openInput, type Input } from '../input.ts'
 import { readLines, type Line } from '../lines.ts'
 
 export const importCommand: CommandSpec = {
@@ -28,18 +29,33 @@ export const importCommand: CommandSpec = {
     const input = openInput(args[0] ?? '-', signal)
     try {
       const lines = readLines(input.chunks)
-      if (batch === undefined && !prompt) await importAll(context, lines)
-      else await importBatches(context, lines, { size: batch, prompt })
+      const told = tellingOf(context, input)
+      if (batch === undefined && !prompt) await importAll(told, lines)
+      else await importBatches(told, lines, { size: batch, prompt })
     } finally {
       input.close()
     }
   },
 }
 
+/** How far reading is, by the bytes of the input: of a file it is known how many there are. */
+function tellingOf(context: CommandContext, input: Input): ImportContext {
+  const { progress } = context
+  const onProgress = (one: Progress): void =>
+    progress.update(READS.has(one.step) ? { step: one.step, ...input.read() } : one)
+  return { ...context, onProgress }
+}
+
 /** Up to here an import goes by batches; a larger one is a bulk load, one commit for all of it. */
 const SMALL_LINES = 10_000
 const SMALL_CHARS = 32 << 20
 const DEFAULT_BATCH = 1000
+/** The steps that go through the input once. */
+const READS: ReadonlySet<string> = new Set(['read', 'import'])
+
+interface ImportContext extends CommandContext {
+  readonly onProgress: (progress: Progress) => void
+}
 
 interface Outcome {
   readonly way: 'batches' | 'bulk'
@@ -50,7 +66,7 @@ interface Outcome {
 }
 
 async function importAll(
-  context: CommandContext,
+  context: ImportContext,
   lines: AsyncIterable<readonly Line[]>,
 ): Promise<void> {
   const groups = lines[Symbol.asyncIterator]()
@@ -86,11 +102,11 @@ async function* rejoined(
 }
 
 async function importBatches(
-  context: CommandContext,
+  context: ImportContext,
   lines: AsyncIterable<readonly Line[]>,
   { size, prompt }: Pick<Cut, 'prompt'> & { readonly size: number | undefined },
 ): Promise<void> {
-  const { output, signal, progress } = context
+  const { output, signal, onProgress } = context
   const outcome: Outcome = { way: 'batches', lines: 0, appended: 0, already: 0 }
   await writeDataset(context, async (dataset) => {
     const cut = { size: size ?? (await defaultBatch(context, dataset)), prompt }
@@ -103,7 +119,7 @@ async function importBatches(
           if (prompt) await output.document({ pi, ver, position })
         }
         await output.flush()
-        progress.update({ step: 'import', done: outcome.lines })
+        onProgress({ step: 'import', done: outcome.lines })
       }
     } catch (error) {
       if (outcome.lines > 0) output.note(`committed before that: ${counted(outcome.lines, 'line')}`)
@@ -121,7 +137,7 @@ async function defaultBatch({ signal }: CommandContext, dataset: Dataset): Promi
 }
 
 async function importBulk(
-  context: CommandContext,
+  context: ImportContext,
   dataset: Dataset,
   groups: AsyncIterable<readonly Line[]>,
 ): Promise<Outcome> {
@@ -138,7 +154,8 @@ async function importBulk(
     }
   }
   try {
-    const bulk = await dataset.bulkLoad(entries(), longOptions(context))
+    const { signal, onProgress } = context
+    const bulk = await dataset.bulkLoad(entries(), { signal, onProgress })
     return { way: 'bulk', lines, appended: bulk.appended, already: bulk.already, bulk }
   } catch (error) {
     const ofLine = isCairnError(error, 'invalid_content') || isCairnError(error, 'too_large')
