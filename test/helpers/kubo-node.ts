@@ -89,7 +89,7 @@ export async function askNode(
   return text
 }
 
-async function kuboBinary(): Promise<string> {
+export async function kuboBinary(): Promise<string> {
   const given = process.env['KUBO_BIN']
   if (given !== undefined && given !== '') return given
   const script = fileURLToPath(new URL('../../scripts/kubo.mjs', import.meta.url))
