@@ -15,9 +15,11 @@ test('docs/ERRORS.md has every error code with its exit code and HTTP status, an
   expect(documented).toEqual(ERROR_CODES)
 })
 
+const FOLDERS = ['docs', 'docs/tutorials', 'docs/guides', 'docs/explain', 'docs/adr']
+
 /** All Markdown of the project, by its path. */
 async function documents(): Promise<ReadonlyMap<string, string>> {
-  const folders = ['.', 'docs', 'docs/adr', 'fixtures']
+  const folders = ['.', ...FOLDERS, 'fixtures']
   const found = new Map<string, string>()
   for (const folder of folders) {
     const names = await readdir(new URL(`../${folder}`, import.meta.url))

@@ -2,7 +2,10 @@
 import type { Static } from 'typebox'
 import { expect, test } from 'vitest'
 import type { Job as ServiceJob, JobKind } from '../../src/jobs/job.ts'
+import type { AutomationState } from '../../src/automation/state.ts'
+import type { CoverageReport } from '../../src/health/coverage-report.ts'
 import type { HealthReport as ServiceHealth } from '../../src/health/report.ts'
+import type * as care from '../../src/client/care-records.ts'
 import type * as jobs from '../../src/client/job-records.ts'
 import type * as mine from '../../src/client/records.ts'
 import type * as backups from '../../src/service/schemas/backup.ts'
@@ -10,6 +13,7 @@ import type * as datasets from '../../src/service/schemas/dataset.ts'
 import type * as entries from '../../src/service/schemas/entry.ts'
 import type * as jobSchemas from '../../src/service/schemas/job.ts'
 import type * as pages from '../../src/service/schemas/page.ts'
+import type * as samples from '../../src/service/schemas/sample.ts'
 import type * as snapshots from '../../src/service/schemas/snapshot.ts'
 
 /** Each can stand for the other. */
@@ -36,6 +40,10 @@ const held: readonly true[] = [
   yes<Same<mine.UploadQuery, backups.UploadQuery>>(),
   yes<Takes<backups.SidecarRecord, mine.BackupRecord>>(),
   yes<Takes<ServiceHealth, mine.HealthReport>>(),
+  yes<Takes<AutomationState, care.AutomationRecord>>(),
+  yes<Same<care.CoverageRecord, CoverageReport>>(),
+  yes<Same<care.SamplesRecord, samples.SamplesRecord>>(),
+  yes<Same<care.SamplesQuery, Partial<samples.SamplesQuery>>>(),
   yes<Same<jobs.Job, ServiceJob>>(),
   yes<Same<jobs.JobRequest, jobSchemas.JobRequest>>(),
   yes<Same<jobs.JobKind, JobKind>>(),

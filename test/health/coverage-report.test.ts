@@ -1,8 +1,9 @@
 /** What coverage says of a real store with real CARs is tried: each state is brought back and compared. */
-import { rm } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
+import { readBackups } from '../../src/backup/folder.ts'
 import { openMemory } from '../../src/backend/memory.ts'
 import { Cairn } from '../../src/engine/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
@@ -14,6 +15,7 @@ import { exportTask } from '../../src/tasks/export.ts'
 import { pruneTask } from '../../src/tasks/prune.ts'
 import { restoreTask } from '../../src/tasks/restore.ts'
 import { verifyTask } from '../../src/tasks/verify.ts'
+import { flipped } from '../helpers/damage.ts'
 import { collect, openTest, START, tempDir } from '../helpers/engine.ts'
 import { task, type Owner } from './backups.ts'
 import { DAY, HOUR, valuesOf } from './seen.ts'
@@ -142,6 +144,28 @@ test('what was proved last, and how', async () => {
   // A new entry is in no part that was proved, nor in the CAR.
   await step(world, 'put', 2)
   expect(await waysOf()).toMatchObject({ cars: { exact: false, loses_ms: 6 * HOUR } })
+})
+
+test('a CAR that a drill could not restore is not proved by having been written', async () => {
+  const world = await makeWorld()
+  await step(world, 'put', 1)
+  await step(world, 'export', 1)
+  const [backup] = (await readBackups(world.values.backups_dir)).backups
+  const path = backup?.paths.car ?? ''
+  const sound = await readFile(path)
+  await writeFile(path, flipped(sound, sound.length - 20))
+  world.clock.now += HOUR
+  await expect(drillTask(task(world), { scratch: world.dir })).rejects.toThrow()
+  expect((await coverageOf(world)).intervals.at(-1)?.cars).toMatchObject({
+    name: backup?.sidecar.filename,
+    proved_at: null,
+    proved_by: null,
+  })
+  // Written anew, it is another file to be tried.
+  await writeFile(path, sound)
+  world.clock.now += HOUR
+  await exportTask(task(world), { force: true })
+  expect((await coverageOf(world)).intervals.at(-1)?.cars).toMatchObject({ proved_by: 'export' })
 })
 
 test('what the rules should have kept, and nothing has, is a hole', async () => {

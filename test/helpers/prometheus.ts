@@ -10,11 +10,13 @@ async function pathOf(program: string): Promise<string> {
   return join(await debianRoot('prometheus'), 'usr', 'bin', program)
 }
 
+export const promtoolPath = (): Promise<string> => pathOf('promtool')
+
 /** What promtool says, and how it ends. */
 export async function promtool(
   ...args: readonly string[]
 ): Promise<{ readonly code: number; readonly output: string }> {
-  const path = await pathOf('promtool')
+  const path = await promtoolPath()
   return new Promise((resolve) => {
     execFile(path, [...args], (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : -1
