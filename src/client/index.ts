@@ -11,6 +11,7 @@ import { transport, type CallOptions, type ConnectOptions } from './transport.ts
 import { writeCalls, type WriteCalls } from './writes.ts'
 
 export { CairnClientError, isClientError } from './error.ts'
+export type * from './care-records.ts'
 export type { EntryChange, FollowedChange, FollowOptions, GenerationChange } from './changes.ts'
 export type { Content } from './content.ts'
 export type * from './job-records.ts'

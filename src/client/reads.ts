@@ -1,5 +1,11 @@
 /** What only reads: entities, the log, snapshots, where a dataset stands. */
 import { readBlock, readContent, readEntityContent, type Content } from './content.ts'
+import type {
+  AutomationRecord,
+  CoverageRecord,
+  SamplesQuery,
+  SamplesRecord,
+} from './care-records.ts'
 import { isClientError } from './error.ts'
 import { readLines } from './lines.ts'
 import { entityPath } from './paths.ts'
@@ -50,6 +56,15 @@ export interface ReadCalls {
   readonly checkpoint: (options?: CallOptions) => Promise<CheckpointRecord>
   readonly status: (options?: CallOptions) => Promise<StatusRecord>
   readonly health: (options?: CallOptions) => Promise<HealthReport>
+  /** Which moments could be brought back. */
+  readonly coverage: (
+    query?: { readonly since?: string },
+    options?: CallOptions,
+  ) => Promise<CoverageRecord>
+  /** What ran last by itself, and what runs next. */
+  readonly automation: (options?: CallOptions) => Promise<AutomationRecord>
+  /** A few figures over time, oldest first, since the service was started. */
+  readonly samples: (query?: SamplesQuery, options?: CallOptions) => Promise<SamplesRecord>
   /** The newest ones first. */
   readonly snapshots: (
     options?: CallOptions & { readonly limit?: number },
@@ -117,6 +132,9 @@ export function readCalls(target: Target): ReadCalls {
     checkpoint: (options) => read(`${place}/checkpoint`, {}, options),
     status: (options) => read(place, {}, options),
     health: (options) => read(`${place}/health`, {}, options),
+    coverage: (query, options) => read(`${place}/coverage`, { ...query }, options),
+    automation: (options) => read(`${place}/automation`, {}, options),
+    samples: (query, options) => read(`${place}/samples`, { ...query }, options),
     snapshots: ({ signal, limit } = {}) => read(`${place}/snapshots`, { limit }, { signal }),
     snapshot: (selector, options) =>
       read(`${place}/snapshots/${encodeURIComponent(selector)}`, {}, options),

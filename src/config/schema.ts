@@ -171,7 +171,7 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     kind: text,
     env: ['CAIRN_BACKUPS_DIR', 'BACKUPS_DIR'],
     flag: '--backups-dir <dir>',
-    commands: ['export-car', 'drill', 'prune', 'health', 'coverage'],
+    commands: ['export-car', 'drill', 'prune', 'health', 'coverage', 'snapshots', 'top', 'serve'],
     fallback: ({ data_dir }) => `${data_dir}/backups`,
     fallbackText: 'DATA_DIR/backups',
     description: 'the folder of backups',

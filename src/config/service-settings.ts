@@ -10,6 +10,7 @@ export interface ServiceValues {
   readonly behind_proxy: 'no' | 'yes'
   readonly tokens_file: string
   readonly cors_origins: readonly string[]
+  readonly page: 'on' | 'off'
   readonly rate_limit: number
   readonly body_limit: number
   readonly upload_limit: number
@@ -111,6 +112,14 @@ export const SERVICE_SETTINGS: Settings = {
     fallback: () => [],
     fallbackText: 'none',
     description: 'origins whose pages may ask, between commas',
+  },
+  page: {
+    kind: oneOf('on', 'off'),
+    env: ['CAIRN_PAGE'],
+    flag: '--page <mode>',
+    commands: SERVE,
+    fallback: () => 'on',
+    description: 'the page at `/`, for people',
   },
   rate_limit: {
     kind: wholeNumber(0, 1_000_000),

@@ -136,21 +136,23 @@ function proofOfStore({ parts, never, problems, oldest }: ProofFacts): Proof | n
   return isProved && oldest !== undefined ? { at: oldest, by: 'verify' } : null
 }
 
-/** It was read back when it was made; a drill that passed with it counts more. */
+/** It was read back when it was made; the drill that tried it since counts more, whatever came of it. */
 function carPoint(one: Backup, facts: DatasetFacts, drill: DrillFacts | undefined): StatePoint {
   const { sidecar, paths } = one
-  // A drill of cron may have named the folder in another way.
-  const sources = drill?.passed === true ? drill.sources.map((path) => basename(path)) : []
-  const wasDrilled = drill !== undefined && sources.includes(basename(paths.car))
   return {
     kind: 'car',
     name: sidecar.filename,
     ts: Date.parse(sidecar.ts),
     complete: isComplete(one, facts),
-    proof: wasDrilled
-      ? { at: drill.finishedAt, by: 'drill' }
-      : { at: Date.parse(sidecar.verified_at), by: 'export' },
+    proof: proofOfCar(Date.parse(sidecar.verified_at), basename(paths.car), drill),
   }
+}
+
+function proofOfCar(exportedAt: number, name: string, drill: DrillFacts | undefined): Proof | null {
+  // A drill of cron may have named the folder in another way.
+  const wasDrilled = drill?.sources.some((path) => basename(path) === name) === true
+  if (!wasDrilled || drill.finishedAt < exportedAt) return { at: exportedAt, by: 'export' }
+  return drill.passed ? { at: drill.finishedAt, by: 'drill' } : null
 }
 
 /** How far back something should be kept; without rules nothing is ever forgotten. */

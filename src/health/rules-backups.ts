@@ -37,7 +37,13 @@ export function carRule(
   const backups = restorable(all, dataset)
   const complete = backups.find((one) => isComplete(one, facts))
   if (complete !== undefined)
-    return [{ check: 'car', level: 'ok', message: `${complete.sidecar.filename} has all entries` }]
+    return [
+      {
+        check: 'car',
+        level: 'ok',
+        message: `the CAR ${complete.sidecar.filename} has all entries`,
+      },
+    ]
   const newest = backups.toSorted((a, b) => exportedAt(b.sidecar) - exportedAt(a.sidecar))[0]
   if (newest === undefined) {
     const message = `No backups found! No CAR of "${dataset}" in ${backupsDir} could be restored`

@@ -5,8 +5,10 @@ export const DAY_MS = 86_400_000
 
 export const countText = (value: number): string => value.toLocaleString('en-US')
 
-export const ageText = (ms: number): string =>
-  ms < 2 * DAY_MS ? `${(ms / HOUR_MS).toFixed(1)} hours` : `${(ms / DAY_MS).toFixed(1)} days`
+export const ageText = (ms: number): string => {
+  if (ms < HOUR_MS) return `${Math.floor(ms / 60_000)} min`
+  return ms < 2 * DAY_MS ? `${(ms / HOUR_MS).toFixed(1)} hours` : `${(ms / DAY_MS).toFixed(1)} days`
+}
 
 export const minutesText = (ms: number): string => `${(ms / 60_000).toFixed(1)} minutes`
 

@@ -12,6 +12,7 @@ import type { Jobs } from '../jobs/jobs.ts'
 import type { Backend } from '../store/backend.ts'
 import type { Tokens } from './access/tokens.ts'
 import type { Metrics } from './metrics/metrics.ts'
+import type { Samples } from './samples.ts'
 
 export interface Service {
   readonly cairn: Cairn
@@ -28,6 +29,7 @@ export interface Service {
   readonly automation: Automation
   readonly health: HealthWatch
   readonly metrics: Metrics
+  readonly samples: Samples
   readonly tokens: Tokens
   readonly log: Logger
   readonly now: () => number

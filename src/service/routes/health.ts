@@ -1,4 +1,4 @@
-/** Whether a dataset is well, which of its moments could be brought back, and what is done by itself. */
+/** Whether a dataset is well, which of its moments could be brought back, what is done by itself, and how it grows. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { readCoverage } from '../../health/coverage-report.ts'
 import { isCairnError } from '../../errors.ts'
@@ -8,6 +8,8 @@ import { problems } from '../schemas/answers.ts'
 import { DatasetParams, NoQuery } from '../schemas/common.ts'
 import { AutomationStatus, Coverage, CoverageQuery } from '../schemas/coverage.ts'
 import { HealthReportSchema } from '../schemas/health.ts'
+import { SamplesAnswer, SamplesQuery, type SampleRecord } from '../schemas/sample.ts'
+import { KEEPING, type Sample } from '../samples.ts'
 import type { Service } from '../service.ts'
 
 export function healthRoutes(service: Service): FastifyPluginAsyncTypebox {
@@ -77,6 +79,39 @@ export function healthRoutes(service: Service): FastifyPluginAsyncTypebox {
         return service.automation.state(params.dataset)
       },
     )
+    app.get(
+      '/v1/datasets/:dataset/samples',
+      {
+        config: { right: 'read' },
+        schema: {
+          operationId: 'getSamples',
+          tags: ['health'],
+          summary: 'A few figures over the last day, oldest first, since the service was started.',
+          params: DatasetParams,
+          querystring: SamplesQuery,
+          response: { 200: SamplesAnswer, ...problems(404) },
+        },
+      },
+      async ({ params, query }) => {
+        await requireDataset(service, params.dataset)
+        return {
+          dataset: params.dataset,
+          checked_at: new Date(service.now()).toISOString(),
+          every_ms: KEEPING[query.window].everyMs,
+          items: service.samples.of(params.dataset, query.window).map(sampleRecord),
+        }
+      },
+    )
+  }
+}
+
+function sampleRecord(sample: Sample): SampleRecord {
+  return {
+    ts: new Date(sample.ts).toISOString(),
+    total_count: sample.totalCount,
+    recent_count: sample.recentCount,
+    store_bytes: sample.storeBytes ?? null,
+    memory_bytes: sample.memoryBytes,
   }
 }
 

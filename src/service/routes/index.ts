@@ -12,6 +12,7 @@ import { entityRoutes } from './entities.ts'
 import { entryRoutes } from './entries.ts'
 import { healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
+import { pageRoutes } from './page.ts'
 import { probeRoutes } from './probes.ts'
 import { rollbackRoutes } from './rollback.ts'
 import { snapshotRoutes } from './snapshots.ts'
@@ -31,6 +32,7 @@ export const ROUTES: readonly Routes[] = [
   entryRoutes,
   healthRoutes,
   jobRoutes,
+  pageRoutes,
   probeRoutes,
   rollbackRoutes,
   snapshotRoutes,

@@ -12,6 +12,7 @@ import { Jobs } from '../../jobs/jobs.ts'
 import type { Backend } from '../../store/backend.ts'
 import { openTokens, type Tokens } from '../access/tokens.ts'
 import type { Metrics } from '../metrics/metrics.ts'
+import { createSamples } from '../samples.ts'
 import { sharedDatasets, type Service } from '../service.ts'
 import type { LastRun } from '../metrics/store-gauges.ts'
 
@@ -48,7 +49,8 @@ export function assemble({ config, metrics, ...parts }: Parts): Service {
     lastRuns: (name) => lastRuns(automation, name),
     now,
   })
-  return { ...parts, dataset, values, jobs, automation, health, metrics, tokens }
+  const samples = createSamples({ cairn, dataset, now, stop: parts.draining })
+  return { ...parts, dataset, values, jobs, automation, health, metrics, samples, tokens }
 }
 
 function lastRuns(automation: Automation, dataset: string): LastRun[] {

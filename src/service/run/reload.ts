@@ -29,6 +29,7 @@ const FIXED: ReadonlySet<SettingName> = new Set<SettingName>([
   'behind_proxy',
   'tokens_file',
   'cors_origins',
+  'page',
   'body_limit',
   'upload_deadline',
   'request_deadline',

@@ -69,6 +69,7 @@ export async function startService(options: StartOptions): Promise<Started> {
     await service.automation.start()
     const url = await listen(app, config.values)
     service.health.start()
+    service.samples.start()
     log.info('service.listening', { message: `Server started: ${url}`, url })
     const running = { service, app, drain: () => draining.abort() }
     return {
