@@ -1,7 +1,7 @@
 /**
  * The page with something to see: a demo store with a month of history, made once, and the service on it.
  *
- *   node scripts/start.mjs [any flag of `cairn serve`]
+ *   node scripts/start.mjs [FOLDER] [any flag of `cairn serve`]
  */
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
@@ -12,7 +12,8 @@ import { openCairn } from '../dist/index.js'
 import { fillMuseum } from './museum.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const folder = join(root, '.cairn-demo')
+const given = process.argv.slice(2)
+const folder = given[0]?.startsWith('-') === false ? given.shift() : join(root, '.cairn-demo')
 const store = `lmdb:${join(folder, 'store')}`
 const places = ['--store', store, '--data-dir', folder]
 
@@ -55,6 +56,6 @@ if (!existsSync(folder)) {
 const log = join(folder, 'service.log')
 say(`Serving the demo in ${folder}; remove that folder to begin anew. The log is ${log}.`)
 say('Open the address in a browser; Ctrl-C ends it.')
-const { child, ended } = cairn(['serve', '--log-file', log, ...process.argv.slice(2)])
+const { child, ended } = cairn(['serve', '--log-file', log, ...given])
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => child.kill(signal))
 process.exitCode = await ended

@@ -51,8 +51,14 @@ function skip(event: Event, main: HTMLElement | null): void {
 
 function Nav({ dataset, current }: { dataset: string; current: string }): VNode {
   const shown = VIEWS.find(({ id }) => id === current)?.under ?? current
+  const nav = useRef<HTMLElement>(null)
+  useEffect(() => {
+    // On a phone the views are a strip, which may hide the current one.
+    const link = nav.current?.querySelector<HTMLElement>('[aria-current]')
+    if (link && nav.current) nav.current.scrollLeft = link.offsetLeft - nav.current.clientWidth / 3
+  }, [shown])
   return (
-    <nav class="nav" aria-label="Views">
+    <nav class="nav" aria-label="Views" ref={nav}>
       <ul>
         {VIEWS.filter(({ under }) => under === undefined).map(({ id, name }) => (
           <li key={id}>

@@ -51,14 +51,17 @@ const absolute = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium', timeSty
 const clock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'medium' })
 const shortClock = new Intl.DateTimeFormat('en-GB', { timeStyle: 'short' })
 const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
+const dayOfYear = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' })
 const month = new Intl.DateTimeFormat('en-GB', { month: 'short', year: 'numeric' })
 
 export const absoluteText = (at: number): string => absolute.format(at)
 
-/** With the day unless it is the same one as `now`. */
+/** With the day unless it is the same one as `now`, and with the year unless that is. */
 export function momentText(at: number, now: number): string {
   const isToday = new Date(at).toDateString() === new Date(now).toDateString()
-  return isToday ? clock.format(at) : `${day.format(at)}, ${shortClock.format(at)}`
+  if (isToday) return clock.format(at)
+  const isThisYear = new Date(at).getFullYear() === new Date(now).getFullYear()
+  return `${(isThisYear ? day : dayOfYear).format(at)}, ${shortClock.format(at)}`
 }
 
 /** A mark on an axis whose marks lie `stepMs` apart. */
