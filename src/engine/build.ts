@@ -62,6 +62,8 @@ export interface BuildReport {
 
 /** Entries of a chain that are worked on at a time, with others waiting. */
 const SLICE_ENTRIES = 512
+/** Edits that are merged at a time: some pages of old entries are passed over for them. */
+const RUN_ENTRIES = 128
 
 export async function buildSnapshot(
   context: Context,
@@ -155,7 +157,7 @@ async function mergeChain(
       signal,
       onProgress: (done) => onProgress?.({ step: 'merge', done, total: edits.length }),
     },
-    runsOf(edits, header.content),
+    inTurns(context, runsOf(edits, header.content)),
   )
 }
 
@@ -192,6 +194,16 @@ function* slicesOf(chain: readonly LoadedBlock[]): Generator<LoadedBlock[]> {
   if (entries > 0) yield slice
 }
 
+async function* inTurns(
+  { timers }: Pick<Context, 'timers'>,
+  runs: AsyncIterable<Run>,
+): AsyncGenerator<Run> {
+  for await (const run of runs) {
+    yield run
+    await timers.turn()
+  }
+}
+
 /** Entries as runs, behind what the builder holds already. */
 export async function* runsOf(
   entries: readonly OverlayEntry[],
@@ -200,7 +212,7 @@ export async function* runsOf(
 ): AsyncGenerator<Run> {
   for (const { entry, key } of entries) {
     builder.push(entry, content, key)
-    if (builder.count >= SLICE_ENTRIES) yield builder.take()
+    if (builder.count >= RUN_ENTRIES) yield builder.take()
   }
   if (builder.count > 0) yield builder.take()
 }
