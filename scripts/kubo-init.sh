@@ -52,14 +52,22 @@ set_to AutoConf.Enabled false
 set_to AutoTLS.Enabled false
 set_to HTTPRetrieval.Enabled false
 set_to Plugins.Plugins '{"telemetry": {"Disabled": true}}'
-# What it serves is what it has. KUBO_API is for containers, whose network is theirs alone.
+# Services that pin would be told what it has; no setting of theirs can be changed, they can be taken away.
+services=$(ipfs pin remote service ls) || { echo 'kubo-init: services that pin cannot be listed' >&2; exit 1; }
+printf '%s\n' "$services" | while read -r name _; do
+  [ -z "$name" ] || ipfs pin remote service rm "$name" || exit 1
+done || { echo 'kubo-init: a service that pins cannot be taken away' >&2; exit 1; }
+# No page of the web may talk to it. What it serves is what it has. KUBO_API is for containers, whose network is theirs alone.
 set_to Addresses.API "\"${KUBO_API:-/ip4/127.0.0.1/tcp/5001}\""
 set_to Addresses.Gateway '[]'
+set_to API.HTTPHeaders '{}'
 set_to Gateway.NoFetch true
 
 spec=$(ipfs config Datastore.Spec)
 case $spec in
   *'"flatfs"'*) set_to Datastore.Spec "$(printf '%s' "$spec" | sed 's/"sync": *false/"sync": true/')" ;;
-  *) echo 'kubo-init: the blocks are not in flatfs; see that it syncs what it writes' >&2 ;;
+  *)
+    echo 'kubo-init: private; its blocks are not in flatfs: see that it syncs what it writes' >&2
+    exit ;;
 esac
 echo 'kubo-init: private, and synced'

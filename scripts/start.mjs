@@ -44,6 +44,7 @@ async function makeDemo() {
   }
   await must(['export-car', '--quiet'])
   await must(['drill', '--quiet'])
+  await must(['verify', '--quiet'])
 }
 
 if (!existsSync(folder)) {

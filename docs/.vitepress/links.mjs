@@ -16,7 +16,7 @@ const FOLDERS = {
 }
 
 /** Where a link of the document `source` leads on the site; undefined when it leads nowhere. */
-export function siteLink(root, source, href) {
+function siteLink(root, source, href) {
   const [, path, anchor] = /^([^#]*)(#.*)?$/.exec(href)
   if (path === '') return href
   const target = targetOf(root, source, path)

@@ -21,6 +21,7 @@ const GUIDES = [
 const RUNNING = [
   ['docs/DEPLOY.md', 'running/deploy', 'Deployment'],
   ['docs/SERVICE.md', 'running/service', 'The service'],
+  ['docs/PAGE.md', 'running/page', 'The page'],
   ['docs/OPERATIONS.md', 'running/operations', 'Operations'],
   ['docs/UPGRADE.md', 'running/upgrade', 'Upgrading'],
   ['docs/EXAMPLES.md', 'running/examples', 'Files to copy'],

@@ -10,7 +10,7 @@ export async function buildSite(root, outDir = join(root, 'docs', 'site')) {
 }
 
 /** Every link of every page to the site itself, whose page, file and heading must be there. */
-export function followLinks(site) {
+function followLinks(site) {
   const files = new Set(
     readdirSync(site, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())

@@ -1,6 +1,9 @@
 /** NDJSON as it comes: a record a line. A stream that ends within a line was cut off. */
 import { CairnClientError } from './error.ts'
 
+/** No record of the service comes near it. */
+const MAX_CHARS = 4 << 20
+
 export async function* readLines<T>(
   parts: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<T, undefined> {
@@ -10,6 +13,7 @@ export async function* readLines<T>(
     const lines = (rest + decoder.decode(part, { stream: true })).split('\n')
     rest = lines.pop() ?? ''
     for (const line of lines) yield parseLine<T>(line)
+    if (rest.length > MAX_CHARS) throw cut('a line is longer than any of the service')
   }
   if (rest !== '') throw cut('it ends within a line')
 }

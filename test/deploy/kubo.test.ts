@@ -142,6 +142,28 @@ test('a node of the image becomes private and synced, and stays so whatever is c
   expect(await readFile(join(node.repo, 'swarm.key'), 'utf8')).toBe(key)
 })
 
+test('one that was public, told others what it has and let every page in, does so no more', async () => {
+  const node = await container('public')
+  const file = join(node.repo, 'config')
+  const policies = { MFS: { Enable: true, PinName: 'all', RepinInterval: '1m' } }
+  const api = { Endpoint: 'https://pin.example/psa', Key: 'key' }
+  const config = {
+    ...(await node.config()),
+    API: { HTTPHeaders: { 'Access-Control-Allow-Origin': ['*'] } },
+    Pinning: {
+      RemoteServices: { first: { API: api, Policies: policies }, 'second-one': { API: api } },
+    },
+  }
+  await writeFile(file, JSON.stringify(config))
+  await node.init()
+  expectPrivate(await node.config(), node.port)
+  const { API, Pinning } = (await node.config()) as unknown as {
+    API: { HTTPHeaders: object }
+    Pinning: { RemoteServices: object }
+  }
+  expect([API.HTTPHeaders, Pinning.RemoteServices]).toEqual([{}, {}])
+})
+
 test('Cairn saves and exports on it, and says that it is synced', async () => {
   const node = await container('works')
   await node.init()

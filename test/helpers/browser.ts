@@ -22,7 +22,7 @@ export type Scheme = (typeof SCHEMES)[number]
 let launched: Promise<Browser> | undefined
 
 /** One for each test file, closed at its end. */
-export function browser(): Promise<Browser> {
+function browser(): Promise<Browser> {
   launched ??= chromium.launch({
     executablePath: CHROMIUM,
     args: ['--disable-gpu', ...(process.getuid?.() === 0 ? ['--no-sandbox'] : [])],

@@ -134,6 +134,25 @@ test('a page that was not built says so', async () => {
   expect(headers.get('content-type')).toBe('text/html; charset=utf-8')
 })
 
+test('a page that was built badly keeps the service from nothing', async () => {
+  const folder = await tempDir()
+  const assets = join(folder, 'assets')
+  await mkdir(join(folder, 'index.html'), { recursive: true })
+  await mkdir(join(assets, 'folder.js'), { recursive: true })
+  await symlink(join(folder, 'gone'), join(assets, 'gone.js'))
+  await writeFile(join(assets, 'good.js'), SCRIPT)
+  await mkdir(join(assets, 'good.js.br'))
+  const service = await startService({
+    automation: false,
+    routes: [(own) => pageRoutesOf(own, folder)],
+  })
+  expect((await service.request('GET', '/')).status).toBe(503)
+  for (const name of ['folder.js', 'gone.js'])
+    expect((await service.request('GET', `/assets/${name}`)).status).toBe(404)
+  const good = await service.request('GET', '/assets/good.js')
+  expect({ status: good.status, text: good.text }).toEqual({ status: 200, text: SCRIPT })
+})
+
 test('it can be switched off, and is no part of the API', async () => {
   const off = await startPage({ page: 'off' })
   expect((await off.request('GET', '/')).status).toBe(404)

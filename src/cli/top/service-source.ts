@@ -233,7 +233,7 @@ const OURS: Readonly<Record<string, ErrorCode>> = {
   timeout: 'backend_timeout',
 }
 
-export function asCairnError(error: CairnClientError): CairnError {
+function asCairnError(error: CairnClientError): CairnError {
   const { code, hint, message, cause } = error
   const known = Object.keys(ERROR_CODES).find((one): one is ErrorCode => one === code)
   const why = innermost(cause)

@@ -15,7 +15,7 @@ export interface PageFile {
 }
 
 export interface PageFiles {
-  /** Undefined: the page was not built. */
+  /** Undefined: the page was not built, or cannot be read. */
   readonly index: PageFile | undefined
   /** By their names in `assets`, which change with what is in them. */
   readonly assets: ReadonlyMap<string, PageFile>
@@ -30,29 +30,33 @@ const TYPES: Readonly<Record<string, string>> = {
 
 export function readPageFiles(folder: string): PageFiles {
   const assets = join(folder, 'assets')
-  const names = namesIn(assets).filter((name) => extname(name) in TYPES)
+  const names = unlessBad(() => readdirSync(assets)) ?? []
   return {
-    index: namesIn(folder).includes('index.html') ? readFile(folder, 'index.html') : undefined,
-    assets: new Map(names.map((name) => [name, readFile(assets, name)])),
+    index: readFile(folder, 'index.html'),
+    assets: new Map(
+      names.flatMap((name): [string, PageFile][] => {
+        const file = extname(name) in TYPES ? readFile(assets, name) : undefined
+        return file === undefined ? [] : [[name, file]]
+      }),
+    ),
   }
 }
 
-function namesIn(folder: string): string[] {
+/** A page that is being built, or was built badly, must not keep the service from starting. */
+function unlessBad<T>(read: () => T): T | undefined {
   try {
-    return readdirSync(folder)
+    return read()
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? error.code : undefined
-    if (code === 'ENOENT' || code === 'ENOTDIR') return []
+    if (error instanceof Error && 'code' in error) return undefined
     throw error
   }
 }
 
-function readFile(folder: string, name: string): PageFile {
-  const identity = readFileSync(join(folder, name))
-  const there = namesIn(folder)
-  const beside = (ending: string): Buffer | undefined =>
-    there.includes(name + ending) ? readFileSync(join(folder, name + ending)) : undefined
-  const [br, gzip] = [beside('.br'), beside('.gz')]
+function readFile(folder: string, name: string): PageFile | undefined {
+  const read = (ending: string): Buffer | undefined =>
+    unlessBad(() => readFileSync(join(folder, name + ending)))
+  const [identity, br, gzip] = [read(''), read('.br'), read('.gz')]
+  if (identity === undefined) return undefined
   return {
     type: TYPES[extname(name)] ?? 'application/octet-stream',
     tag: `"${createHash('sha256').update(identity).digest('base64url').slice(0, 22)}"`,

@@ -19,10 +19,13 @@ export const datasets: ReadonlySignal<readonly string[]> = computed(() =>
 
 const AGAIN_MS = 5000
 
-export async function listDatasets(): Promise<void> {
+async function listDatasets(): Promise<void> {
+  const asked = client.peek()
   try {
-    found.value = { state: 'listed', names: await client.peek().datasets() }
+    const names = await asked.datasets()
+    if (client.peek() === asked) found.value = { state: 'listed', names }
   } catch (error) {
+    if (client.peek() !== asked) return
     if (isClientError(error, 'access_denied')) found.value = { state: 'hidden' }
     else if (found.peek().state !== 'listed') found.value = { state: 'failed', error }
     if (access.peek() === 'granted' && found.peek().state === 'failed')

@@ -10,7 +10,7 @@ interface Told {
   readonly requestId?: string | undefined
 }
 
-export function tellError(error: unknown): Told {
+function tellError(error: unknown): Told {
   if (isClientError(error)) {
     const { message, code, hint, requestId } = error
     if (code === 'unreachable' || code === 'timeout')

@@ -4,7 +4,6 @@
  */
 import { effect, signal, type ReadonlySignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import type { FollowedChange } from '../../../src/client/index.ts'
 import { access, datasetClient } from './session.ts'
 
 export interface Polled<T> {
@@ -31,6 +30,7 @@ const LEAST_GAP_MS = 2000
 interface Poll<T> extends Polled<T> {
   watchers: number
   readonly start: () => void
+  readonly forget: () => void
   readonly stop: () => void
 }
 
@@ -121,6 +121,10 @@ function makePoll<T>(everyMs: number, load: (signal: AbortSignal) => Promise<T>)
     error,
     refresh,
     watchers: 0,
+    forget: () => {
+      data.value = undefined
+      error.value = undefined
+    },
     start: () => {
       running = new AbortController()
       whileSeen(
@@ -161,21 +165,12 @@ function whileSeen(on: () => void, off: () => void, signal: AbortSignal): void {
 }
 
 interface Follower {
-  readonly changes: ReturnType<typeof signal<readonly FollowedChange[]>>
   readonly listeners: Set<() => void>
   readonly stop: AbortController
   watchers: number
 }
 
 const followers = new Map<string, Follower>()
-const REMEMBERED = 50
-
-/** The newest changes of a dataset first, since the page looks at it. */
-export function useChanges(dataset: string): ReadonlySignal<readonly FollowedChange[]> {
-  const follower = followerOf(dataset)
-  useEffect(() => followDataset(dataset, () => {}), [dataset])
-  return follower.changes as ReadonlySignal<readonly FollowedChange[]>
-}
 
 /** Calls when it changes; ends with what it returns. */
 function followDataset(dataset: string, listener: () => void): () => void {
@@ -194,9 +189,7 @@ function followDataset(dataset: string, listener: () => void): () => void {
 function followerOf(dataset: string): Follower {
   const known = followers.get(dataset)
   if (known !== undefined) return known
-  const changes = signal<readonly FollowedChange[]>([])
   const made = {
-    changes,
     listeners: new Set<() => void>(),
     stop: new AbortController(),
     watchers: 0,
@@ -219,7 +212,6 @@ function followWhileSeen(dataset: string, follower: Follower): void {
       if (since !== undefined) tell()
       for await (const change of client.changes({ since, lastId, signal })) {
         lastId = change.id
-        follower.changes.value = [change, ...(follower.changes.peek() ?? [])].slice(0, REMEMBERED)
         tell()
       }
     } catch {
@@ -239,7 +231,10 @@ function followWhileSeen(dataset: string, follower: Follower): void {
 
 /** Who comes next may not be who was answered. */
 function forgetAnswers(): void {
-  for (const [key, { watchers }] of polls) if (watchers === 0) polls.delete(key)
+  for (const [key, { watchers, forget }] of polls) {
+    if (watchers === 0) polls.delete(key)
+    else forget()
+  }
 }
 
 effect(() => {

@@ -12,7 +12,7 @@ export interface Route {
   readonly query: Readonly<Record<string, string>>
 }
 
-export const NO_DATASET = '~'
+const NO_DATASET = '~'
 const FIRST_VIEW = 'safety'
 
 export function parseRoute(hash: string): Route {
@@ -64,9 +64,9 @@ if (typeof window !== 'undefined') {
   window.addEventListener('popstate', follow)
 }
 
-/** A dot alone would be a step of the path to some. */
+/** A dot alone would be a step of the path to some; half a character has no form in an address. */
 function escape(part: string): string {
-  return encodeURIComponent(part).replace(/^\.{1,2}$/, (dots) => '%2E'.repeat(dots.length))
+  return encodeURIComponent(part.replace(/\p{Cs}/gu, '\ufffd')).replace(/^\.{1,2}$/, (dots) => '%2E'.repeat(dots.length))
 }
 
 function unescape(part: string): string {

@@ -1,6 +1,6 @@
 /**
  * The page runs under `require-trusted-types-for 'script'`: text becomes markup or code nowhere. Workers are
- * the one exception, and only those that lie beside the page.
+ * the one exception, and only those that were built with the page and lie beside this very script.
  */
 
 interface TrustedTypes {
@@ -9,9 +9,10 @@ interface TrustedTypes {
 
 export function trustOwnScripts(): void {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
+  const folder = new URL('.', import.meta.url).href
   trustedTypes?.createPolicy('default', {
     createScriptURL: (url) => {
-      if (new URL(url, document.baseURI).origin === location.origin) return url
+      if (new URL(url, folder).href.startsWith(folder)) return url
       throw new TypeError('Scripts of others are not run here.')
     },
   })

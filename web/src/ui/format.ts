@@ -54,10 +54,16 @@ const day = new Intl.DateTimeFormat('en-GB', { day: 'numeric', month: 'short' })
 const dayOfYear = new Intl.DateTimeFormat('en-GB', { dateStyle: 'medium' })
 const month = new Intl.DateTimeFormat('en-GB', { month: 'short', year: 'numeric' })
 
-export const absoluteText = (at: number): string => absolute.format(at)
+/** Further from 1970 no date can be. */
+const MOST_MS = 8.64e15
+export const isDate = (at: number): boolean => Math.abs(at) <= MOST_MS
+const NO_DATE = 'at no date'
+
+export const absoluteText = (at: number): string => (isDate(at) ? absolute.format(at) : NO_DATE)
 
 /** With the day unless it is the same one as `now`, and with the year unless that is. */
 export function momentText(at: number, now: number): string {
+  if (!isDate(at)) return NO_DATE
   const isToday = new Date(at).toDateString() === new Date(now).toDateString()
   if (isToday) return clock.format(at)
   const isThisYear = new Date(at).getFullYear() === new Date(now).getFullYear()
@@ -66,6 +72,7 @@ export function momentText(at: number, now: number): string {
 
 /** A mark on an axis whose marks lie `stepMs` apart. */
 export function tickText(at: number, stepMs: number): string {
+  if (!isDate(at)) return NO_DATE
   if (stepMs < MINUTE) return clock.format(at)
   if (stepMs < DAY) return shortClock.format(at)
   return stepMs < 28 * DAY ? day.format(at) : month.format(at)

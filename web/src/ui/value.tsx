@@ -3,7 +3,15 @@ import type { VNode } from 'preact'
 import { useState } from 'preact/hooks'
 import { now } from '../app/clock.ts'
 import { announce } from './announcer.tsx'
-import { absoluteText, bytesText, countText, momentText, relativeText, timeOf } from './format.ts'
+import {
+  absoluteText,
+  bytesText,
+  countText,
+  isDate,
+  momentText,
+  relativeText,
+  timeOf,
+} from './format.ts'
 
 /** How long ago, with the moment itself as its title. `moment`: the other way round. */
 export function Time({ at, moment = false }: { at: string | number; moment?: boolean }): VNode {
@@ -19,7 +27,7 @@ export function Time({ at, moment = false }: { at: string | number; moment?: boo
 
 /** Beyond what a date can be there is no text. */
 const isoOf = (ms: number): string | undefined =>
-  Math.abs(ms) > 8.64e15 ? undefined : new Date(ms).toISOString()
+  isDate(ms) ? new Date(ms).toISOString() : undefined
 
 export function Bytes({ value }: { value: number }): VNode {
   return <span title={`${countText(value)} bytes`}>{bytesText(value)}</span>
