@@ -52,11 +52,11 @@ set_to AutoConf.Enabled false
 set_to AutoTLS.Enabled false
 set_to HTTPRetrieval.Enabled false
 set_to Plugins.Plugins '{"telemetry": {"Disabled": true}}'
-# Services that pin would be told what it has; no setting of theirs can be changed, they can be taken away.
-services=$(ipfs pin remote service ls) || { echo 'kubo-init: services that pin cannot be listed' >&2; exit 1; }
-printf '%s\n' "$services" | while read -r name _; do
-  [ -z "$name" ] || ipfs pin remote service rm "$name" || exit 1
-done || { echo 'kubo-init: a service that pins cannot be taken away' >&2; exit 1; }
+# Services elsewhere that pin are no longer told by themselves what it has. (They cannot be taken away by setting.)
+pinning=$(ipfs pin remote service ls) || { echo 'kubo-init: pinning services cannot be listed' >&2; exit 1; }
+printf '%s\n' "$pinning" | sed 's/ *[^ ]*$//' | while read -r service; do
+  [ -z "$service" ] || set_to "Pinning.RemoteServices.$service.Policies.MFS.Enable" false
+done
 # No page of the web may talk to it. What it serves is what it has. KUBO_API is for containers, whose network is theirs alone.
 set_to Addresses.API "\"${KUBO_API:-/ip4/127.0.0.1/tcp/5001}\""
 set_to Addresses.Gateway '[]'

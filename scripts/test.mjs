@@ -1,6 +1,6 @@
 /**
  * Runs all checks and tests, and counts them: the static checks, the tests (a real Kubo node is built
- * if there is none), the planted faults, and the demo on other versions of Node.
+ * if there is none, and Chromium installed), the planted faults, and the demo on other versions of Node.
  *
  *   node scripts/test.mjs          ends with "N passed, N failed"
  */
@@ -50,11 +50,16 @@ function tests(env) {
   }
 }
 
-const kubo = spawnSync(process.execPath, ['scripts/kubo.mjs'], {
-  encoding: 'utf8',
-  stdio: ['ignore', 'pipe', 'inherit'],
-})
-const env = kubo.status === 0 ? { KUBO_BIN: kubo.stdout.trim() } : {}
+/** A program that the tests need, made or installed by a script of that name, as a variable for them. */
+function tool(variable, script) {
+  const { status, stdout } = spawnSync(process.execPath, [`scripts/${script}.mjs`], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  return status === 0 ? { [variable]: stdout.trim() } : {}
+}
+
+const env = { ...tool('KUBO_BIN', 'kubo'), ...tool('CAIRN_CHROMIUM', 'chromium') }
 
 for (const name of ['typecheck', 'lint', 'format:check', 'knip'])
   check(name, 'npm', ['run', '--silent', name])

@@ -181,8 +181,9 @@ export class Appender {
     const outcome = await this.#pointer.move(
       async (state): Promise<Move<GroupResult> | { stay: GroupResult }> => {
         const accepted = await this.#judgeGroup(group, state)
-        // Refusals and "already there" are said of the newest state only.
-        if (!accepted.plain && !fresh && state === this.#pointer.seen) return { stay: 'stale' }
+        // Refusals and "already there" are said of the newest state only; one that was seen meanwhile has
+        // changed the overlay.
+        if (!accepted.plain && (!fresh || state !== this.#pointer.seen)) return { stay: 'stale' }
         const room = state.commit.settings.chainLimit - state.commit.recentCount
         if (accepted.entries.length > room) return { stay: 'full' }
         if (accepted.entries.length === 0) return { stay: answersOf(accepted, state, []) }

@@ -10,7 +10,7 @@
  * their entries stay in the chain behind H. If another commit came first, 6 is made again on top of it,
  * as long as the generation and the snapshot are those the build began from; else the build is dropped.
  */
-import { CairnError, isCairnError } from '../errors.ts'
+import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, printCid, type Block, type CidBytes } from '../model/cid.ts'
@@ -19,7 +19,7 @@ import type { ContentMode } from '../model/entry.ts'
 import { encodeIpld, type IpldMap } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
-import { encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
+import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import type { HeldBlock, Staging } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
@@ -268,6 +268,7 @@ async function commitSnapshot(
   let laid = from.chain.length
   const layOver = async (chain: readonly LoadedBlock[]): Promise<number> => {
     for (const slice of slicesOf(chain.slice(laid))) {
+      throwIfAborted(signal)
       for (const entry of overlayEntries(slice)) rest.set(entry)
       // Where each stands is looked up, which takes time.
       await rest.liveCount()
@@ -279,6 +280,8 @@ async function commitSnapshot(
   checkUndisturbed(from.commit, pointer.seen.commit)
   await layOver(pointer.seen.chain)
   const snapshot = encodeSnapshot(header)
+  // The metadata in `header` is the caller's, who may go on changing it.
+  const own = decodeSnapshot(snapshot.bytes)
   return pointer.move(
     async (state) => {
       checkUndisturbed(from.commit, state.commit)
@@ -297,7 +300,7 @@ async function commitSnapshot(
         },
         blocks,
         staging,
-        become: (stored) => ({ stored, commit: stored.commit, header, chain, overlay: rest }),
+        become: (stored) => ({ stored, commit: stored.commit, header: own, chain, overlay: rest }),
         result: { snapshot: snapshot.cid, recentCount },
       }
     },

@@ -121,21 +121,32 @@ export class Pointer {
   }
 
   async #catchUp(signal: AbortSignal | undefined): Promise<State> {
-    // Kept: an append of this process may be adopted while the store is asked.
-    const known = this.#state.stored
-    const { number } = known.commit
+    for (;;) {
+      const before = this.#state
+      const prepared = await this.#prepareAfter(before, signal)
+      if (prepared === undefined || prepared.state.commit.number <= this.#state.commit.number)
+        return this.#state
+      // One that was adopted meanwhile may have changed the overlay that this one was to extend.
+      if (this.#state !== before) continue
+      this.#become(completeState(prepared))
+      return this.#state
+    }
+  }
+
+  /** The newest state, where there is one that is newer than `before`. */
+  async #prepareAfter(
+    before: State,
+    signal: AbortSignal | undefined,
+  ): Promise<PreparedState | undefined> {
+    const { number } = before.commit
     const newest = async (): Promise<EncodedCommit | undefined> => {
       const newer = await this.#context.backend.newest(this.dataset, number, { signal })
       return newer && checkedCommit(this.dataset, newer.number, newer.bytes)
     }
-    const prepared = await preparedNewest(newest, async (stored) => {
-      if (!(await this.#follows(stored, known, signal))) throw storeChanged(this.dataset)
-      return prepareState(this.#context, stored, this.#state, signal)
+    return preparedNewest(newest, async (stored) => {
+      if (!(await this.#follows(stored, before.stored, signal))) throw storeChanged(this.dataset)
+      return prepareState(this.#context, stored, before, signal)
     })
-    // Meanwhile a commit of this process may have been adopted.
-    if (prepared !== undefined && prepared.state.commit.number > this.#state.commit.number)
-      this.#become(completeState(prepared))
-    return this.#state
   }
 
   /**

@@ -159,9 +159,11 @@ test('one that was public, told others what it has and let every page in, does s
   expectPrivate(await node.config(), node.port)
   const { API, Pinning } = (await node.config()) as unknown as {
     API: { HTTPHeaders: object }
-    Pinning: { RemoteServices: object }
+    Pinning: { RemoteServices: Record<string, { Policies: typeof policies }> }
   }
-  expect([API.HTTPHeaders, Pinning.RemoteServices]).toEqual([{}, {}])
+  expect(API.HTTPHeaders).toEqual({})
+  const told = Object.values(Pinning.RemoteServices).map(({ Policies }) => Policies.MFS.Enable)
+  expect(told).toEqual([false, false])
 })
 
 test('Cairn saves and exports on it, and says that it is synced', async () => {
