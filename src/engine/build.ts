@@ -11,20 +11,19 @@
  * as long as the generation and the snapshot are those the build began from; else the build is dropped.
  */
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
-import { Overlay, type OverlayEntry } from '../chain/overlay.ts'
+import { Overlay } from '../chain/overlay.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { bytesEqual, printCid, type Block, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
-import type { ContentMode } from '../model/entry.ts'
 import { encodeIpld, type IpldMap } from '../model/ipld.ts'
 import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
-import { RunBuilder, type Run } from '../model/run.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import type { HeldBlock, Staging } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import { mergeTree, type MergedTree } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
+import { inTurns, newestOf, runsOf, slicesOf } from './chain-edits.ts'
 import { keepingHot } from './keep-hot.ts'
 import { checkNotes } from './notes.ts'
 import { BuildLaps } from './observe.ts'
@@ -59,11 +58,6 @@ export interface BuildReport {
   /** Entries that came in meanwhile and stayed in the chain. */
   readonly recentCount: number
 }
-
-/** Entries of a chain that are worked on at a time, with others waiting. */
-const SLICE_ENTRIES = 512
-/** Edits that are merged at a time: some pages of old entries are passed over for them. */
-const RUN_ENTRIES = 128
 
 export async function buildSnapshot(
   context: Context,
@@ -159,62 +153,6 @@ async function mergeChain(
     },
     inTurns(context, runsOf(edits, header.content)),
   )
-}
-
-/**
- * The newest entry of every entity of a chain, sorted. Made from the chain, which belongs to one
- * commit, and not from the overlay, which appends go on changing.
- */
-export async function newestOf(
-  { timers }: Pick<Context, 'timers'>,
-  chain: readonly LoadedBlock[],
-): Promise<OverlayEntry[]> {
-  const newest = new Map<string, OverlayEntry>()
-  for (const slice of slicesOf(chain)) {
-    for (const entry of overlayEntries(slice)) newest.set(entry.key, entry)
-    await timers.turn()
-  }
-  const sorted = [...newest.values()].sort((a, b) => (a.key < b.key ? -1 : 1))
-  await timers.turn()
-  return sorted
-}
-
-/** Blocks with some entries together, so that others get a turn between. */
-function* slicesOf(chain: readonly LoadedBlock[]): Generator<LoadedBlock[]> {
-  let slice: LoadedBlock[] = []
-  let entries = 0
-  for (const one of chain) {
-    slice.push(one)
-    entries += one.block.entries.length
-    if (entries < SLICE_ENTRIES) continue
-    yield slice
-    slice = []
-    entries = 0
-  }
-  if (entries > 0) yield slice
-}
-
-async function* inTurns(
-  { timers }: Pick<Context, 'timers'>,
-  runs: AsyncIterable<Run>,
-): AsyncGenerator<Run> {
-  for await (const run of runs) {
-    yield run
-    await timers.turn()
-  }
-}
-
-/** Entries as runs, behind what the builder holds already. */
-export async function* runsOf(
-  entries: readonly OverlayEntry[],
-  content: ContentMode,
-  builder: RunBuilder = new RunBuilder(),
-): AsyncGenerator<Run> {
-  for (const { entry, key } of entries) {
-    builder.push(entry, content, key)
-    if (builder.count >= RUN_ENTRIES) yield builder.take()
-  }
-  if (builder.count > 0) yield builder.take()
 }
 
 export function headerOf(

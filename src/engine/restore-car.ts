@@ -166,11 +166,10 @@ class Restore {
     const counts = noCounts()
     const chain: LoadedBlock[] = []
     const { header } = this.#found
-    // What a delta leaves out is not counted beforehand.
-    const total =
-      delta === undefined ? { total: header.entries + factsOf(this.#found).recentCount } : {}
+    // All of it is walked, whatever a delta leaves to the store.
+    const total = header.entries + factsOf(this.#found).recentCount
     const entries = new EntriesDone((done) =>
-      this.#options.onProgress?.({ step: this.#step, done, ...total }),
+      this.#options.onProgress?.({ step: this.#step, done, total }),
     )
     // The base is kept, and holds its own. What else the store has may be held by nobody.
     const isHeld = ({ kind, cid, bytes }: Met): boolean =>
