@@ -6,7 +6,7 @@
 # the data beside it anyway.
 set -eu
 umask 077
-mkdir -p "${TMPDIR:-/tmp}"
+mkdir -p -- "${TMPDIR:-/tmp}"
 
 has_tokens() {
   # A file that cannot be read is for `serve` to complain about.
@@ -15,20 +15,29 @@ has_tokens() {
   return 1
 }
 
-# Into a file that is there whole or not at all.
+# make_token FILE MODE NAME [OPTION ...]: into a file that is there whole or not at all. A token that nobody
+# could read must not stay: it would lock everybody out.
 make_token() {
-  file=$1 mode=$2
+  file=$1 mode=$2 name=$3
   shift 2
-  cairn token create "$@" >"$file.new" 2>/dev/null
-  chmod "$mode" "$file.new"
-  mv -f "$file.new" "$file"
+  : >"$file.new"
+  chmod -- "$mode" "$file.new"
+  if why=$(cairn token create "$@" 2>&1 >"$file.new") && mv -f -- "$file.new" "$file"; then return; fi
+  printf '%s\n' "The token $name cannot be put into $file: $why" >&2
+  rm -f -- "$file.new"
+  cairn token revoke "$name" >/dev/null 2>&1 || true
+  exit 1
 }
 
 first_token() {
-  has_tokens && return
   file=${ADMIN_TOKEN:-${CAIRN_DATA_DIR:-.}/admin.token}
+  if has_tokens; then
+    # A start that was killed had made it, but not put it where it belongs.
+    [ ! -s "$file.new" ] || mv -f -- "$file.new" "$file"
+    return
+  fi
   make_token "$file" 0600 admin --right admin
-  echo "The first token, with all rights, is in $file." >&2
+  printf '%s\n' "The first token, with all rights, is in $file." >&2
 }
 
 # For Prometheus: readable by its group, and made anew when it is not known any more.

@@ -139,7 +139,8 @@ check() {
     echo "ok  $what"
   else
     failed=$((failed + 1))
-    echo "FAILED  $what: ${why:-it is not so}"
+    # What a service says may be anything: nothing of it steers the terminal.
+    printf '%s\n' "FAILED  $what: ${why:-it is not so}" | tr -d '\000-\011\013-\037\177'
     return 1
   fi
 }

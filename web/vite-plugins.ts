@@ -71,7 +71,7 @@ function inlined(html: string, texts: ReadonlyMap<string, string>): string {
     })
   const policy = [
     "default-src 'none'",
-    `script-src ${scripts.map(hashOf).join(' ')} blob:`,
+    `script-src ${scripts.map(hashOf).join(' ')}`,
     `style-src ${styles.map(hashOf).join(' ')}`,
     'img-src data: blob:',
     'worker-src blob: data:',

@@ -9,8 +9,11 @@ export async function buildSite(root, outDir = join(root, 'docs', 'site')) {
   return { ...followLinks(outDir), milliseconds: performance.now() - began }
 }
 
-/** Every link of every page to the site itself, whose page, file and heading must be there. */
-function followLinks(site) {
+/**
+ * Every link of every page to the site itself, whose page, file and heading must be there.
+ * @public its test imports it in a process of its own
+ */
+export function followLinks(site) {
   const files = new Set(
     readdirSync(site, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())

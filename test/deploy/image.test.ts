@@ -4,7 +4,17 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { access, chmod, constants, cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import {
+  access,
+  chmod,
+  constants,
+  cp,
+  mkdir,
+  readFile,
+  rename,
+  stat,
+  writeFile,
+} from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { freePort } from '../helpers/free-port.ts'
@@ -174,6 +184,29 @@ async function own(folder: string): Promise<void> {
   const chown = spawn('chown', [`${UID}:${UID}`, folder])
   await once(chown, 'close')
 }
+
+test('a token that cannot be put where it belongs does not stay, and a start that was killed is made good', async () => {
+  const { data, env, exec } = await container('killed')
+  const entrypoint = join(dirname(dirname(box.bin())), 'scripts/docker-entrypoint.sh')
+  const broken = box.path('broken-bin')
+  await mkdir(broken)
+  await writeFile(join(broken, 'mv'), '#!/bin/sh\necho no space >&2\nexit 1\n')
+  await chmod(join(broken, 'mv'), 0o755)
+  const path = `PATH=${broken}:${env['PATH'] ?? ''}`
+  const failed = await exec('env', path, entrypoint, 'serve', '--help')
+  expect(failed).toMatchObject({ code: 1, stdout: '' })
+  expect(failed.stderr).toContain(`The token admin cannot be put into ${join(data, 'admin.token')}`)
+  expect(JSON.parse((await exec('cairn', 'token', 'list', '--json')).stdout)).toEqual({
+    tokens: [],
+  })
+
+  const file = join(data, 'admin.token')
+  expect((await exec(entrypoint, 'serve', '--help')).code).toBe(0)
+  const token = await readFile(file, 'utf8')
+  await rename(file, `${file}.new`)
+  expect((await exec(entrypoint, 'serve', '--help')).code).toBe(0)
+  expect(await readFile(file, 'utf8')).toBe(token)
+})
 
 test('the first start makes a token, the health check follows the service, and it ends with all saved', async () => {
   const { data, url, env, start, exec } = await container('first')

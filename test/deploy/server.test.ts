@@ -93,6 +93,7 @@ test('one command: user, folders, settings, token and units, and the service ans
   const settings = join(root, 'etc/cairn/cairn.config.json')
   const { values } = await resolveConfig({ flags: {}, configFile: settings, env: {}, cwd: dir })
   expect(values).toMatchObject({ data_dir: '/var/lib/cairn', export_schedule: '0 3 * * *' })
+  expect((await stat(settings)).mode & 0o777).toBe(0o600)
   const token = join(root, 'etc/cairn/admin.token')
   expect((await stat(token)).mode & 0o777).toBe(0o600)
   expect((await stat(join(root, 'var/lib/cairn'))).mode & 0o777).toBe(0o700)

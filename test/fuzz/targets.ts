@@ -43,5 +43,6 @@ export const NO_TARGETS: Readonly<Record<string, string>> = {
   'backup/spool.ts:openSpool': 'makes an empty file',
   'cli/command.ts:readDataset': 'opens a store',
   'cli/input.ts:openInput': 'opens a file',
+  'cli/snapshot-history.ts:readHistory': 'asks a dataset',
   'verify/verify.ts:openTarget': 'opens a dataset',
 }

@@ -230,7 +230,7 @@ test('an older CONTAINER_NAME is ignored with a note', async () => {
 test('every script passes shellcheck where there is one', async () => {
   const found = await run('sh', ['-c', 'command -v shellcheck || true'])
   const files = (await readdir(kit.scripts)).filter((name) => name.endsWith('.sh'))
-  expect(files).toHaveLength(7)
+  expect(files).toHaveLength(10)
   for (const name of files) await run('sh', ['-n', join(kit.scripts, name)])
   if (found.stdout !== '')
     await run('shellcheck', ['-x', '-P', '..', ...files], { cwd: kit.scripts })

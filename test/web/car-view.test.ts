@@ -181,11 +181,23 @@ test('what cannot be opened is said so, with what to do', async () => {
   await expectGood(page, 'no-state')
 })
 
+/** A picture of 10^12 squares: whoever draws it does nothing else any more. */
+const ENDLESS_SVG = `<svg xmlns="http://www.w3.org/2000/svg"><g id="g0"><rect width="1" height="1"/></g>${Array.from(
+  { length: 12 },
+  (_, i) => `<g id="g${i + 1}">${`<use href="#g${i}"/>`.repeat(10)}</g>`,
+).join('\n')}</svg>`
+
 test('hostile values, deeper and stranger than a service would take, are shown as text', async () => {
   const { dataset } = await openTest({ init: { content: 'linked' } })
   let deep: unknown = 'the bottom'
   for (let i = 0; i < 900; i++) deep = [deep]
   await dataset.put('deep', deep)
+  await dataset.put('drawing', new TextEncoder().encode(ENDLESS_SVG))
+  await dataset.put('large', { n: 2n ** 63n })
+  await dataset.put('turned', {
+    t: '\u202e'.repeat(150_000),
+    marks: `a${'\u0301'.repeat(150_000)}`,
+  })
   await dataset.put('proto', JSON.parse('{"__proto__": {"x": 1}, "/": "<img src=x>"}'))
   await dataset.put('<script>hit=1</script>\u202e', { '\u0007': '\u2066<b>x</b>' })
   await dataset.build({ reason: '<img src=x onerror=hit=1>', tags: ['<b>'] })
@@ -206,6 +218,22 @@ test('hostile values, deeper and stranger than a service would take, are shown a
   await page.getByRole('link', { name: 'deep' }).click()
   await page.getByRole('tab', { name: 'Text' }).click()
   await page.getByText('the bottom').waitFor()
+  await page.getByRole('link', { name: 'Entities', exact: true }).first().click()
+  await page.getByRole('link', { name: 'large' }).click()
+  await page.getByRole('tab', { name: 'Text' }).click()
+  await page.getByText('"n": 9223372036854775808').waitFor()
+  await page.getByRole('link', { name: 'Entities', exact: true }).first().click()
+  await page.getByRole('link', { name: 'turned' }).click()
+  const before = Date.now()
+  for (const _ of [1, 2]) {
+    const more = page.getByRole('button', { name: /characters more$/ })
+    for (const one of await more.all()) await one.click()
+    await page.evaluate('new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn)))')
+  }
+  expect(Date.now() - before).toBeLessThan(5000)
+  await page.getByRole('link', { name: 'Entities', exact: true }).first().click()
+  await page.getByRole('link', { name: 'drawing' }).click()
+  await page.getByText('<use href="#g0"/>').first().waitFor()
   await expectFits(page)
   expect(await page.evaluate('window.hit')).toBeUndefined()
   await rm(path)

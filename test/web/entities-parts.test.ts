@@ -127,6 +127,9 @@ test('what cannot be seen in a text is named, and nothing else is touched', () =
   expect(visibleText('a\u0000b\u200bc\u{e0041}')).toBe('a[U+0000]b[U+200B]c[U+E0041]')
   expect(visiblePieces('a\nb', { lines: true })).toEqual([{ text: 'a\nb', named: false }])
   expect(visibleText('a\nb')).toBe('a[U+000A]b')
+  expect(visibleText(`a${'\u0301'.repeat(18)}b`)).toBe(
+    `a${'\u0301'.repeat(16)}${'[U+0301]'.repeat(2)}b`,
+  )
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const pieces = visiblePieces(text)
@@ -144,10 +147,8 @@ test('bytes are taken for what they are, and for nothing more', () => {
   const png = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 13, 10, 26, 10, 0])
   expect(sniff(png, false)).toEqual({ kind: 'image', type: 'image/png' })
   expect(sniff(png, true).kind).toBe('other')
-  expect(sniff(bytes('<?xml version="1.0"?>\n<svg onload="x"/>'), false)).toEqual({
-    kind: 'image',
-    type: 'image/svg+xml',
-  })
+  // Drawing it could take for ever.
+  expect(sniff(bytes('<?xml version="1.0"?>\n<svg onload="x"/>'), false).kind).toBe('text')
   expect(sniff(bytes('<html><svg></svg></html>'), false).kind).toBe('text')
   expect(sniff(bytes('Grüße\n'), false)).toEqual({ kind: 'text', text: 'Grüße\n' })
   expect(sniff(bytes('ü').subarray(0, 1), true)).toEqual({ kind: 'text', text: '' })

@@ -22,6 +22,8 @@ export type ReadBytes = (
 const DEFAULT_BYTES = 1 << 20
 /** A file of a terabyte has five levels. */
 const MAX_DEPTH = 16
+/** A page asks for no more; in a file that anybody means to be read each of them has some kilobytes. */
+const MOST_BLOCKS = 20_000
 
 export async function contentOf(
   read: ReadBytes,
@@ -43,7 +45,7 @@ export async function contentOf(
   if (codec === 'dag-cbor' || codec === 'dag-json') return { kind: 'value', cid, value }
   const parts: Uint8Array[] = []
   let left = maxBytes
-  for await (const part of fileParts({ read, signal }, cid, block, 0)) {
+  for await (const part of fileParts({ read: bounded(read), signal }, cid, block, 0)) {
     parts.push(part.subarray(0, left))
     left -= part.length
     if (left < 0) break
@@ -55,6 +57,18 @@ export async function contentOf(
     at += part.length
   }
   return { kind: 'bytes', cid, bytes, cut: left < 0 }
+}
+
+/** What links to itself, or to little, a million times must come to an end. */
+function bounded(read: ReadBytes): ReadBytes {
+  let left = MOST_BLOCKS
+  return async (cid, options) => {
+    if (left-- > 0) return read(cid, options)
+    throw new CairnClientError(`The file has more than ${MOST_BLOCKS} blocks.`, {
+      code: 'too_large',
+      hint: 'The command line has no such limit: cairn cat, or cairn car get.',
+    })
+  }
 }
 
 interface Reading {

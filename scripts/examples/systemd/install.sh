@@ -32,6 +32,8 @@ as_cairn() { setpriv --reuid cairn --regid cairn --init-groups "$@"; }
 install -d -m 0755 "$etc" "$units"
 install -d -m 0700 -o cairn -g cairn "$data"
 if [ ! -f "$etc/cairn.config.json" ]; then
+  # Secrets may come to stand in it.
+  install -m 0600 -o cairn -g cairn /dev/null "$etc/cairn.config.json"
   printf '%s\n' '{' '  "data_dir": "/var/lib/cairn",' '  "export_schedule": "0 3 * * *"' '}' >"$etc/cairn.config.json"
   say "made $etc/cairn.config.json"
 fi
@@ -40,9 +42,13 @@ tokens=$data/tokens.json
 if [ ! -f "$tokens" ]; then
   (
     umask 077
-    as_cairn "$checkout/bin/cairn" token create admin --right admin --data-dir "$data" >"$etc/admin.token.new"
-    mv "$etc/admin.token.new" "$etc/admin.token"
-  )
+    as_cairn "$checkout/bin/cairn" token create admin --right admin --data-dir "$data" >"$etc/admin.token.new" &&
+      mv "$etc/admin.token.new" "$etc/admin.token"
+  ) || {
+    # With a token that nobody knows, nobody would be let in.
+    rm -f "$etc/admin.token.new" "$tokens"
+    fail "the first token could not be put into $etc/admin.token"
+  }
   say "the token with all rights is in $etc/admin.token"
 fi
 

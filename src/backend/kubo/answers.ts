@@ -43,3 +43,8 @@ export function knownCid(text: unknown): CidBytes | undefined {
     throw error
   }
 }
+
+/** A number that is one: JSON can also say 1e999. */
+export function knownNumber(value: unknown): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined
+}

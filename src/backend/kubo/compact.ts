@@ -20,6 +20,8 @@ export async function collectGarbage(client: KuboClient, options?: CallOptions):
 
 async function repoSize(client: KuboClient, options?: CallOptions): Promise<number | undefined> {
   const answer = jsonOf('repo/stat', await client.read('repo/stat', { 'size-only': true }, options))
-  const known = typeof answer === 'object' && answer !== null && 'RepoSize' in answer
-  return known && typeof answer.RepoSize === 'number' ? answer.RepoSize : undefined
+  const size =
+    typeof answer === 'object' && answer !== null && 'RepoSize' in answer && answer.RepoSize
+  // JSON can say a number that is none: 1e999.
+  return typeof size === 'number' && Number.isFinite(size) ? size : undefined
 }

@@ -1,6 +1,6 @@
 import { isCairnError } from '../../errors.ts'
 import type { CallOptions, StoreStatus } from '../../store/backend.ts'
-import { jsonOf } from './answers.ts'
+import { jsonOf, knownNumber } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { looksLost } from './lost.ts'
 
@@ -23,15 +23,15 @@ export async function readStatus(
     orElse(looksLost(client, options), false),
   ])
   const synced = syncOf(at(config, 'Datastore', 'Spec'))
-  const size = number(at(repo, 'RepoSize'))
-  const max = number(at(repo, 'StorageMax'))
+  const size = knownNumber(at(repo, 'RepoSize'))
+  const max = knownNumber(at(repo, 'StorageMax'))
   const collecting =
     Array.isArray(commands) &&
     commands.some((one) => at(one, 'Active') === true && at(one, 'Command') === 'repo/gc')
   return {
     synced,
     sizeBytes: size,
-    freeBytes: number(at(system, 'diskinfo', 'free_space')),
+    freeBytes: knownNumber(at(system, 'diskinfo', 'free_space')),
     notes: [...(lost ? [LOST] : []), ...notesFor(synced, size, max, collecting)],
     details: {
       version,
@@ -107,9 +107,6 @@ function at(value: unknown, ...path: readonly string[]): unknown {
   }
   return current
 }
-
-const number = (value: unknown): number | undefined =>
-  typeof value === 'number' ? value : undefined
 
 const textDetail = (name: string, value: unknown): Record<string, string> =>
   typeof value === 'string' ? { [name]: value } : {}

@@ -25,9 +25,14 @@ function tellError(error: unknown): Told {
 export function ErrorNote({ error, onRetry }: { error: unknown; onRetry?: () => void }): VNode {
   const { message, code, hint, requestId } = tellError(error)
   return (
-    <div class="note note-critical" role="alert">
-      <p class="note-title">{message}</p>
-      {hint !== undefined && <p>{hint}</p>}
+    <div class="note note-critical">
+      {/* Not the number of the request, which differs each time that the same is told. */}
+      <div class="note-told" role="alert">
+        <p class="note-title">
+          <bdi>{message}</bdi>
+        </p>
+        {hint !== undefined && <p>{hint}</p>}
+      </div>
       <p class="row small">
         <code>{code}</code>
         {requestId !== undefined && <span class="muted">request {requestId}</span>}

@@ -66,7 +66,9 @@ if (typeof window !== 'undefined') {
 
 /** A dot alone would be a step of the path to some; half a character has no form in an address. */
 function escape(part: string): string {
-  return encodeURIComponent(part.replace(/\p{Cs}/gu, '\ufffd')).replace(/^\.{1,2}$/, (dots) => '%2E'.repeat(dots.length))
+  return encodeURIComponent(part.replace(/\p{Cs}/gu, '\ufffd')).replace(/^\.{1,2}$/, (dots) =>
+    '%2E'.repeat(dots.length),
+  )
 }
 
 function unescape(part: string): string {

@@ -9,10 +9,10 @@ interface TrustedTypes {
 
 export function trustOwnScripts(): void {
   const { trustedTypes } = globalThis as { trustedTypes?: TrustedTypes }
-  const folder = new URL('.', import.meta.url).href
+  const folder = new URL(/* @vite-ignore */ '.', import.meta.url).href
   trustedTypes?.createPolicy('default', {
     createScriptURL: (url) => {
-      if (new URL(url, folder).href.startsWith(folder)) return url
+      if (new URL(url, document.baseURI).href.startsWith(folder)) return url
       throw new TypeError('Scripts of others are not run here.')
     },
   })

@@ -1,5 +1,6 @@
 /** What a CAR is, and whether it is sound. */
 import type { ComponentChildren, VNode } from 'preact'
+import { useRef, useState } from 'preact/hooks'
 import { ErrorNote } from '../../app/errors.tsx'
 import type {
   CarFileRecord,
@@ -38,6 +39,12 @@ export function About({ place, summary }: { place: Place; summary: CarSummary })
 
 function Answer(): VNode {
   const now = verified.value
+  const title = useRef<HTMLHeadingElement>(null)
+  const stopped = (stop: () => void): void => {
+    stop()
+    // The button goes away.
+    title.current?.focus()
+  }
   if (now.state === 'done') {
     const { level, headline, detail } = verdictOf(now.report)
     return (
@@ -53,10 +60,10 @@ function Answer(): VNode {
   }
   return (
     <section class="verdict" aria-labelledby="verdict">
-      <h2 id="verdict" class="verdict-title">
+      <h2 id="verdict" class="verdict-title" ref={title} tabIndex={-1}>
         {now.state === 'running' ? 'It is open, and is being proved' : 'It was not proved'}
       </h2>
-      {now.state === 'running' && <GoingOn onStop={now.stop} />}
+      {now.state === 'running' && <GoingOn onStop={() => stopped(now.stop)} />}
       {now.state === 'failed' && <ErrorNote error={now.error} />}
       {now.state !== 'running' && (
         <div>
@@ -148,8 +155,12 @@ function recentText(count: number): ComponentChildren {
   return `with ${pluralText(count, 'entry', 'entries')} after the snapshot`
 }
 
+/** A CAR may name thousands. */
+const STEP = 50
+
 function File({ place, file }: { place: Place; file: CarFileRecord }): VNode {
   const { name, size, version, blocks, duplicates, roots } = file
+  const [most, setMost] = useState(STEP)
   return (
     <li class="stack">
       <div class="row spread">
@@ -165,10 +176,17 @@ function File({ place, file }: { place: Place; file: CarFileRecord }): VNode {
         <p class="muted">It names no root.</p>
       ) : (
         <ul class="links">
-          {roots.map((root) => (
-            <Root key={root.cid} place={place} root={root} />
+          {roots.slice(0, most).map((root, i) => (
+            <Root key={i} place={place} root={root} />
           ))}
         </ul>
+      )}
+      {roots.length > most && (
+        <div>
+          <Button small onClick={() => setMost(most + STEP)}>
+            {countText(roots.length - most)} more
+          </Button>
+        </div>
       )}
     </li>
   )

@@ -4,6 +4,8 @@ import { useId, useRef, useState } from 'preact/hooks'
 import { useWidth } from '../../ui/chart/frame.tsx'
 import { bytesText, countText, pluralText } from '../../ui/format.ts'
 import { Cid } from '../../ui/value.tsx'
+import { Visible } from '../entities/text.tsx'
+import { visibleText } from '../entities/visible.ts'
 import { cellsOf, layout, type Box, type Cell, type Comparison } from './compare.ts'
 
 /** More could not be told apart, or would make a phone's screen endless. */
@@ -180,10 +182,16 @@ function Reading({ cell, compared }: { cell: Cell | undefined; compared: boolean
             'from the first'
           ) : (
             <>
-              after <code dir="auto">{first.after}</code>
+              after{' '}
+              <code>
+                <Visible text={first.after} />
+              </code>
             </>
           )}{' '}
-          up to <code dir="auto">{last?.last}</code>
+          up to{' '}
+          <code>
+            <Visible text={last?.last ?? ''} />
+          </code>
         </dd>
       </div>
       <div>
@@ -218,5 +226,5 @@ function cellText(cell: Cell | undefined, compared: boolean): string {
   if (cell === undefined) return 'No chunk'
   const last = cell.chunks.at(-1)?.last ?? ''
   const state = compared ? `, ${stateText(cell)}` : ''
-  return `Chunk ${numbersOf(cell)}${state}: up to ${last}, ${pluralText(cell.entries, 'entry', 'entries')}, ${bytesText(cell.bytes)}`
+  return `Chunk ${numbersOf(cell)}${state}: up to ${visibleText(last)}, ${pluralText(cell.entries, 'entry', 'entries')}, ${bytesText(cell.bytes)}`
 }

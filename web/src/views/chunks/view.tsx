@@ -12,6 +12,7 @@ import { Card, Empty, Skeleton } from '../../ui/card.tsx'
 import { bytesText, countText, pluralText } from '../../ui/format.ts'
 import { Table, type Column } from '../../ui/table.tsx'
 import { Cid } from '../../ui/value.tsx'
+import { Visible } from '../entities/text.tsx'
 import { SnapshotPicker } from '../timeline/picker.tsx'
 import { findSnapshot, selectorOf, useSnapshots } from '../timeline/snapshots.ts'
 import { compareChunks, type ChunkView, type Comparison } from './compare.ts'
@@ -210,7 +211,14 @@ function ChunkTable({ comparison, summary, compared }: ChunkTableProps): VNode {
 const COLUMNS: readonly Column<ChunkView & { readonly number: number }>[] = [
   { name: 'Chunk', cell: ({ number }) => countText(number), head: true },
   { name: 'State', cell: ({ isNew }) => (isNew ? 'rewritten' : 'kept') },
-  { name: 'Last id', cell: ({ last }) => <code dir="auto">{last}</code> },
+  {
+    name: 'Last id',
+    cell: ({ last }) => (
+      <code>
+        <Visible text={last} />
+      </code>
+    ),
+  },
   { name: 'Entries', cell: ({ entries }) => countText(entries), number: true },
   { name: 'Bytes', cell: ({ bytes }) => bytesText(bytes), number: true },
   { name: 'CID', cell: ({ cid }) => <Cid value={cid} /> },

@@ -71,8 +71,9 @@ async function read(
       counts[kind]++
       if (lines[kind].length < MOST_LINES) lines[kind].push(change)
       if (Date.now() - shown < SHOW_MS) continue
-      shown = Date.now()
       tell('running')
+      await turn()
+      shown = Date.now()
     }
     tell('whole')
   } catch (error) {
@@ -80,3 +81,6 @@ async function read(
     else tell('failed', error)
   }
 }
+
+/** A stream that comes faster than it is read would leave no time to draw, nor to take a click. */
+const turn = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0))

@@ -1,7 +1,7 @@
 /** What changed between two snapshots: counted as it comes, and line by line. */
 import { useSignal } from '@preact/signals'
 import type { VNode } from 'preact'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import type { ChangeRecord, EntryRecord } from '../../../../src/client/index.ts'
 import { ErrorNote } from '../../app/errors.tsx'
 import { hrefTo, navigate } from '../../app/router.ts'
@@ -11,6 +11,7 @@ import { Button } from '../../ui/button.tsx'
 import { Card, Empty, Skeleton } from '../../ui/card.tsx'
 import { countText, pluralText } from '../../ui/format.ts'
 import { Time } from '../../ui/value.tsx'
+import { Visible } from '../entities/text.tsx'
 import { SnapshotPicker } from '../timeline/picker.tsx'
 import { findSnapshot, useSnapshots } from '../timeline/snapshots.ts'
 import { KINDS, type Kind } from './kinds.ts'
@@ -78,6 +79,7 @@ function missing(
 function Changes({ dataset, range }: { dataset: string; range: Range }): VNode {
   const { diff, stop } = useDiff(dataset, range)
   const filter = useSignal<Kind | 'all'>('all')
+  const told = useRef<HTMLParagraphElement>(null)
   const { counts, state, error } = diff.value
   const all = KINDS.reduce((sum, kind) => sum + counts[kind], 0)
   useEffect(() => {
@@ -91,7 +93,9 @@ function Changes({ dataset, range }: { dataset: string; range: Range }): VNode {
   ] as const
   return (
     <>
-      <p class="diff-sentence">{sentence(diff.value, range)}</p>
+      <p class="diff-sentence" ref={told} tabIndex={-1}>
+        {sentence(diff.value, range)}
+      </p>
       <div class="row spread">
         <div class="row diff-filter" role="group" aria-label="Which changes are shown">
           {choices.map(([kind, name, count]) => (
@@ -106,7 +110,14 @@ function Changes({ dataset, range }: { dataset: string; range: Range }): VNode {
           ))}
         </div>
         {state === 'running' && (
-          <Button small onClick={stop}>
+          <Button
+            small
+            onClick={() => {
+              stop()
+              // The button goes away; what came of it is here.
+              told.current?.focus()
+            }}
+          >
             Stop
           </Button>
         )}
@@ -185,8 +196,8 @@ function Line({ kind, change }: { kind: Kind; change: ChangeRecord }): VNode {
       </span>
       <span class="diff-id">
         <span class="aside">{NAMES[kind]}: </span>
-        <a class="mono" dir="auto" href={hrefTo({ view: 'entities', args: [pi] })}>
-          {pi}
+        <a class="mono" href={hrefTo({ view: 'entities', args: [pi] })}>
+          <Visible text={pi} />
         </a>
       </span>
       <span class="small muted">{versions(before, after)}</span>

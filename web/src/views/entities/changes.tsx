@@ -5,6 +5,7 @@ import type { ContentView } from '../../content-view.ts'
 import { Skeleton } from '../../ui/card.tsx'
 import { bytesText, pluralText } from '../../ui/format.ts'
 import { diffValues, type JsonChange } from './json-diff.ts'
+import { jsonText } from './json-text.ts'
 import { useLoaded } from './loaded.ts'
 import type { Place } from './place.ts'
 import { Visible } from './text.tsx'
@@ -31,7 +32,10 @@ export function Changes({ place, before, after }: ChangesProps): VNode {
       </p>
     )
   }
-  const { changes, cut } = diffValues(old.value, now.value)
+  const found = unlessDeep(() => diffValues(old.value, now.value))
+  if (found === undefined)
+    return <p class="changes muted">They are nested too deep to be compared.</p>
+  const { changes, cut } = found
   if (changes.length === 0) return <p class="changes muted">The values are the same.</p>
   return (
     <div class="changes">
@@ -85,6 +89,16 @@ function Change({ change: { kind, path, before, after } }: { change: JsonChange 
 const MOST = 200
 
 function shortText(value: unknown): string {
-  const text = JSON.stringify(value)
+  const text = unlessDeep(() => jsonText(value)) ?? 'nested too deep to be shown'
   return text.length > MOST ? `${text.slice(0, MOST)}…` : text
+}
+
+/** Undefined where the stack did not reach down to the bottom of a value. */
+function unlessDeep<T>(work: () => T): T | undefined {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }

@@ -9,6 +9,7 @@ import { Skeleton } from '../../ui/card.tsx'
 import { bytesText } from '../../ui/format.ts'
 import { Tabs } from '../../ui/tabs.tsx'
 import { BytesView, PlainText } from './bytes.tsx'
+import { jsonText } from './json-text.ts'
 import { JsonTree } from './json-tree.tsx'
 import { useLoaded } from './loaded.ts'
 import { blockHref, type Place } from './place.ts'
@@ -65,7 +66,7 @@ const LOOKS = [
 /** In lines, unless they would be mostly indents; what is nested by the thousands has no text. */
 function prettyText(value: unknown): string {
   try {
-    const [short, long] = [JSON.stringify(value), JSON.stringify(value, null, 2)]
+    const [short, long] = [jsonText(value), jsonText(value, 2)]
     return long.length > MOST_INDENTED * short.length ? short : long
   } catch (error) {
     if (error instanceof RangeError) return 'It is nested too deep to be shown as text.'
@@ -100,8 +101,7 @@ function Save(props: { place: Place; content: ContentView; name: string }): VNod
 }
 
 async function allOf({ source }: Place, content: ContentView): Promise<Uint8Array> {
-  if (content.kind === 'value')
-    return new TextEncoder().encode(JSON.stringify(content.value, null, 2))
+  if (content.kind === 'value') return new TextEncoder().encode(jsonText(content.value, 2))
   if (!content.cut) return content.bytes
   const whole = await source.content(content.cid, { maxBytes: MOST_SAVED })
   if (whole.kind === 'value') return new Uint8Array()

@@ -1,4 +1,5 @@
 /** What differs between two values of JSON: by the way to it, in the order of the older one. */
+import { jsonText } from './json-text.ts'
 
 export interface JsonChange {
   readonly kind: 'added' | 'removed' | 'changed'
@@ -99,5 +100,5 @@ function compareLists(
 
 /** Quick, and too strict where names come in another order: what is then compared has no change. */
 function same(a: unknown, b: unknown): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
+  return jsonText(a) === jsonText(b)
 }

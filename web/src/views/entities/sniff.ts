@@ -1,4 +1,7 @@
-/** What bytes are, by looking at them: a picture, text, or neither. */
+/**
+ * What bytes are, by looking at them: a picture, text, or neither. SVG is text: a few kilobytes of it can be
+ * made to take for ever to draw, also in an <img>.
+ */
 
 export type Sniffed =
   | { readonly kind: 'image'; readonly type: string }
@@ -17,7 +20,6 @@ const SIGNS: readonly (readonly [type: string, at: number, sign: string])[] = [
 
 /** Other controls than ends of lines and tabs are not in what people write. */
 const NOT_TEXT = /[\u0000-\u0008\u000b\u000e-\u001a\u001c-\u001f]/
-const SVG = /^\s*(?:<\?xml[^>]{0,200}>\s*)?(?:<!DOCTYPE svg[^>]{0,300}>\s*)?<svg[\s>]/
 
 /** `cut`: there are more bytes, and the last character may be in pieces. */
 export function sniff(bytes: Uint8Array, cut: boolean): Sniffed {
@@ -25,8 +27,7 @@ export function sniff(bytes: Uint8Array, cut: boolean): Sniffed {
   const found = SIGNS.find(([, at, sign]) => head.startsWith(sign, at))
   if (found !== undefined) return cut ? { kind: 'other' } : { kind: 'image', type: found[0] }
   const text = textOf(bytes, cut)
-  if (text === undefined) return { kind: 'other' }
-  return !cut && SVG.test(text) ? { kind: 'image', type: 'image/svg+xml' } : { kind: 'text', text }
+  return text === undefined ? { kind: 'other' } : { kind: 'text', text }
 }
 
 function textOf(bytes: Uint8Array, cut: boolean): string | undefined {

@@ -9,9 +9,12 @@ export interface Piece {
   readonly named: boolean
 }
 
-/** Controls, what directs the direction of text, what has no width, separators of lines, tags, lone surrogates. */
+/**
+ * Controls, what directs the direction of text, what has no width, separators of lines, tags, lone surrogates;
+ * and of marks on one letter those beyond any writing, which cover the lines around them and take long to draw.
+ */
 const UNSEEN =
-  /[\p{Cc}\p{Cf}\u2028\u2029\u115f\u1160\u3164\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]|\p{Cs}/gu
+  /[\p{Cc}\p{Cf}\u2028\u2029\u115f\u1160\u3164\uffa0\ufff9-\ufffb\u{e0000}-\u{e0fff}]|\p{Cs}|(?<=\p{M}{16})\p{M}/gu
 const LINES = /^[\n\t\r]$/
 
 /** With `lines`, ends of lines and tabs stay what they are. */
@@ -32,7 +35,7 @@ const nameOf = (char: string): string =>
   `U+${(char.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0')}`
 
 /** For names of files and titles, in one line. */
-export const visibleText = (text: string): string =>
-  visiblePieces(text)
-    .map((piece) => (piece.named ? `[${piece.text}]` : piece.text))
-    .join('')
+export const visibleText = (text: string): string => joined(visiblePieces(text))
+
+export const joined = (pieces: readonly Piece[]): string =>
+  pieces.map((piece) => (piece.named ? `[${piece.text}]` : piece.text)).join('')

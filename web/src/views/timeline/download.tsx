@@ -26,6 +26,7 @@ export function DownloadButton({ label, text, name, size, open }: DownloadButton
     const { signal } = (stop.value = new AbortController())
     come.value = 0
     failed.value = undefined
+    announce(`Downloading ${name}.`)
     try {
       const onBytes = (bytes: number): void => {
         come.value = bytes
@@ -40,19 +41,23 @@ export function DownloadButton({ label, text, name, size, open }: DownloadButton
   const busy = come.value !== undefined
   return (
     <>
-      {busy ? (
-        <span class="row small moment-download" role="status">
-          {bytesText(come.value ?? 0)}
-          {size !== null && ` of ${bytesText(size)}`}
-          <Button small onClick={() => stop.peek().abort()}>
-            Stop
-          </Button>
-        </span>
-      ) : (
-        <Button small label={label} onClick={() => void download()}>
-          {text}
+      <span class="row small moment-download">
+        {busy && (
+          <span key="come">
+            {bytesText(come.value ?? 0)}
+            {size !== null && ` of ${bytesText(size)}`}
+          </span>
+        )}
+        {/* One button for both, so that it keeps the focus. */}
+        <Button
+          key="button"
+          small
+          label={busy ? `Stop: ${label}` : label}
+          onClick={() => (busy ? stop.peek().abort() : void download())}
+        >
+          {busy ? 'Stop' : text}
         </Button>
-      )}
+      </span>
       {failed.value !== undefined && <ErrorNote error={failed.value} />}
     </>
   )

@@ -7,6 +7,7 @@ import { Button } from '../../ui/button.tsx'
 import { Badge, LevelSign, Tag } from '../../ui/card.tsx'
 import { bytesText, countText, durationText, pluralText } from '../../ui/format.ts'
 import { Cid, Time } from '../../ui/value.tsx'
+import { Visible } from '../entities/text.tsx'
 import { lacks } from '../work/rights.ts'
 import { reasonText } from '../work/words.ts'
 import { DownloadButton } from './download.tsx'
@@ -43,7 +44,9 @@ export function Item(props: ItemProps): VNode {
           {current && <Badge level="ok">Current</Badge>}
           {left && <Tag>left by a rollback or restore</Tag>}
           {tags.map((tag) => (
-            <Tag key={tag}>{tag}</Tag>
+            <Tag key={tag}>
+              <Visible text={tag} />
+            </Tag>
           ))}
         </h2>
         <span class="small muted">
@@ -60,7 +63,9 @@ export function Item(props: ItemProps): VNode {
         {chunks !== undefined && `, ${pluralText(chunks, 'chunk')}`}
       </p>
       <p class="small muted row moment-facts">
-        <span>Why: {reasonText(reason)}</span>
+        <span>
+          Why: <Visible text={reasonText(reason)} />
+        </span>
         {build !== undefined && (
           <span>
             Built in {durationText(build.tookMs)}, {countText(build.written)} of{' '}

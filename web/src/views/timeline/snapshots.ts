@@ -3,6 +3,7 @@ import type { SnapshotRecord } from '../../../../src/client/index.ts'
 import { usePolled, type Polled } from '../../app/live.ts'
 import { datasetClient } from '../../app/session.ts'
 import { absoluteText, timeOf } from '../../ui/format.ts'
+import { visibleText } from '../entities/visible.ts'
 
 /** As many as are asked for; what is older is said to be there. */
 export const MOST_SNAPSHOTS = 1000
@@ -36,4 +37,4 @@ export function findSnapshot(
 }
 
 export const snapshotText = ({ seq, ts, tags }: SnapshotRecord): string =>
-  [`Snapshot ${seq}`, absoluteText(timeOf(ts)), ...tags].join(' · ')
+  [`Snapshot ${seq}`, absoluteText(timeOf(ts)), ...tags.map(visibleText)].join(' · ')
