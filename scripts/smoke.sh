@@ -1,6 +1,8 @@
 #!/bin/sh
 # Checks a running service from outside: `smoke.sh [options] URL`. See usage below.
 # Each check is a line, `ok  WHAT` or `FAILED  WHAT: WHY`; ends with 1 if one failed, 2 on wrong usage.
+# The checks are functions that `check` calls by their names.
+# shellcheck disable=SC2317
 set -u
 
 usage() {
@@ -77,7 +79,7 @@ who=me
 ask() {
   method=$1 path=$2
   shift 2
-  [ "$method" = HEAD ] && set -- --head "$@" || set -- --request "$method" "$@"
+  if [ "$method" = HEAD ]; then set -- --head "$@"; else set -- --request "$method" "$@"; fi
   status=$(curl --disable --silent --show-error --max-time 60 --config "$work/$who" "$@" \
     --output "$work/body" --dump-header "$work/headers" --write-out '%{http_code}' \
     "$url$path" 2>"$work/error")
@@ -225,7 +227,7 @@ write_one() {
 writes_five() {
   ask GET "$at/checkpoint" && expect 200 || return
   begin=$(value_of next)
-  for n in 1 2 3 4 5; do write_one $n || return; done
+  for n in 1 2 3 4 5; do write_one "$n" || return; done
 }
 
 reads_back() {
@@ -272,13 +274,13 @@ follow() {
   streams="$streams $stream"
   tries=100
   came=0
-  while [ "$came" -lt "$count" ] && [ $tries -gt 0 ]; do
+  while [ "$came" -lt "$count" ] && [ "$tries" -gt 0 ]; do
     sleep 0.1
     tries=$((tries - 1))
     came=$(entries_in "$file" | grep -c .)
   done
-  kill $stream 2>/dev/null
-  wait $stream 2>/dev/null
+  kill "$stream" 2>/dev/null
+  wait "$stream" 2>/dev/null
   [ "$came" -ge "$count" ] && return
   why="of $count changes $came came"
   return 1
@@ -303,7 +305,7 @@ goes_on() {
 job() {
   send POST "$at/jobs" "{\"kind\":\"$1\"}" && expect 202 || return
   id=$(text_of id) tries=30
-  while [ $tries -gt 0 ]; do
+  while [ "$tries" -gt 0 ]; do
     tries=$((tries - 1))
     ask GET "$at/jobs/$id?wait_ms=10000" && expect 200 || return
     case $(text_of state) in
@@ -335,7 +337,7 @@ exports() {
   # The newest is the first.
   car=$(tr '{' '\n' <"$work/body" | sed -n 's/.*"filename":"\([^"]*\)".*/\1/p' | head -n 1)
   told=$(tr '{' '\n' <"$work/body" | grep -F "\"$car\"" | sed -n 's/.*"sha256":"\([0-9a-f]*\)".*/\1/p')
-  [ -n "$car" ] && [ -n "$told" ] || { why='no CAR is listed' && return 1; }
+  if [ -z "$car" ] || [ -z "$told" ]; then why='no CAR is listed' && return 1; fi
 }
 
 downloads() {

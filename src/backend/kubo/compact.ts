@@ -1,6 +1,6 @@
 /** Running the node's garbage collection. It names every block that it removes; only the end counts. */
 import type { CallOptions } from '../../store/backend.ts'
-import { jsonOf } from './answers.ts'
+import { jsonOf, knownNumber } from './answers.ts'
 import type { KuboClient } from './client.ts'
 
 /** The node marks everything that is pinned before it says a word. */
@@ -20,8 +20,6 @@ export async function collectGarbage(client: KuboClient, options?: CallOptions):
 
 async function repoSize(client: KuboClient, options?: CallOptions): Promise<number | undefined> {
   const answer = jsonOf('repo/stat', await client.read('repo/stat', { 'size-only': true }, options))
-  const size =
-    typeof answer === 'object' && answer !== null && 'RepoSize' in answer && answer.RepoSize
-  // JSON can say a number that is none: 1e999.
-  return typeof size === 'number' && Number.isFinite(size) ? size : undefined
+  const known = typeof answer === 'object' && answer !== null && 'RepoSize' in answer
+  return known ? knownNumber(answer.RepoSize) : undefined
 }
