@@ -71,7 +71,7 @@ test('says what could be brought back, and what would be lost', async () => {
   await page.getByText('by restoring it on trial: ').waitFor()
   await page.getByText('Not known here').waitFor()
   const rows = page.getByRole('table').getByRole('row')
-  expect(await rows.count()).toBe(intervals.length + 1)
+  await expect.poll(() => rows.count()).toBe(intervals.length + 1)
   await page.getByLabel('When was it as it should be?').fill('2020-01-01T00:00')
   await page.getByText('Nothing from so long ago is kept.').waitFor()
   await eachLook(page, 'coverage', async (look) => {

@@ -94,7 +94,7 @@ test('finds by the beginning of an id, and shows what is written while one looks
   await page.getByText('1–50 of 10,000').waitFor()
   await page.getByLabel('Id begins with').fill('note:0000')
   await page.getByText('note:00006').waitFor()
-  expect(await page.getByRole('rowheader').count()).toBe(2)
+  await expect.poll(() => page.getByRole('rowheader').count()).toBe(2)
   expect(page.url()).toContain('prefix=note%3A0000')
   await client.put('note:0000-new', { fresh: true })
   await page.getByRole('link', { name: 'note:0000-new' }).waitFor({ timeout: 9000 })
@@ -102,7 +102,7 @@ test('finds by the beginning of an id, and shows what is written while one looks
   await page.getByLabel('At', { exact: true }).selectOption({ index: 1 })
   await page.getByText('As it was in the snapshot').waitFor()
   await page.getByText('10,000 in the snapshot').waitFor()
-  expect(await page.getByRole('rowheader').count()).toBe(2)
+  await expect.poll(() => page.getByRole('rowheader').count()).toBe(2)
   await page.getByLabel('Id begins with').fill('nothing')
   await page.getByText('No id begins with “nothing”').waitFor()
   await client.delete('note:0000-new')
@@ -124,10 +124,9 @@ test('one entity: its value, its versions, what each changed, and the way down i
   await page.getByText('written again').waitFor()
   await page.getByRole('button', { name: 'What changed' }).click()
   await page.getByText('"One"').waitFor()
-  expect(await page.locator('.change').allTextContents()).toEqual([
-    '+added tags.1"new"',
-    '~changed title"One" → "Two"',
-  ])
+  await expect
+    .poll(() => page.locator('.change').allTextContents())
+    .toEqual(['+added tags.1"new"', '~changed title"One" → "Two"'])
   await expectGood(page, 'entity')
   const download = page.waitForEvent('download')
   await page.getByRole('button', { name: 'Save as a file' }).click()
@@ -197,7 +196,7 @@ test('hostile ids and contents are text, and nothing else', async () => {
   for (const [pi, value] of hostile) await client.put(pi, value)
   const { page } = await openPage(`${url}/#/main/entities?prefix=0/`)
   await page.getByText('U+202E').first().waitFor()
-  expect(await page.getByRole('rowheader').count()).toBe(hostile.length)
+  await expect.poll(() => page.getByRole('rowheader').count()).toBe(hostile.length)
   await expectGood(page, 'hostile')
   const open = async (pi: string): Promise<void> => {
     await page.goto(`${url}/#/main/entities/${encodeURIComponent(pi)}`)
@@ -221,8 +220,8 @@ test('hostile ids and contents are text, and nothing else', async () => {
   await expectFits(page)
   await open('0/svg')
   await page.getByText('<svg').waitFor()
-  expect(await page.locator('main img').count()).toBe(0)
-  expect(await page.locator('main svg script').count()).toBe(0)
+  await expect.poll(() => page.locator('main img').count()).toBe(0)
+  await expect.poll(() => page.locator('main svg script').count()).toBe(0)
   await open('0/png')
   await shown(page)
   await expectFine(page, 'picture')

@@ -74,7 +74,7 @@ test('who signs out ends what is asked with the token, and nothing is asked with
   await page.keyboard.press('Enter')
   await page.getByRole('heading', { level: 1, name: 'How it grows' }).waitFor()
   await new Promise((resolve) => setTimeout(resolve, 1500))
-  expect(await page.getByLabel('Token').count()).toBe(0)
+  await expect.poll(() => page.getByLabel('Token').count()).toBe(0)
   expect(sent.filter((one) => one === `Bearer ${first}`)).toEqual([])
   expect(new Set(sent.filter((one) => one !== 'nobody'))).toEqual(new Set([`Bearer ${second}`]))
   const seen = `${page.url()} ${await page.title()} ${await page.content()}`
