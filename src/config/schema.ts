@@ -180,8 +180,8 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     kind: bytes,
     env: ['CAIRN_CACHE_BYTES'],
     flag: '--cache-bytes <size>',
-    fallback: () => 128 << 20,
-    fallbackText: '128MiB',
+    fallback: () => 96 << 20,
+    fallbackText: '96MiB',
     description: 'memory for decoded tree nodes',
   },
   log_level: {

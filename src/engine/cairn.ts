@@ -12,7 +12,7 @@ import type { OpenCar } from '../car/state.ts'
 import { restoreCar, type RestoreCarOptions, type RestoredCar } from './restore-car.ts'
 
 export interface CairnOptions {
-  /** Bytes of decoded tree nodes that are kept in memory; 128 MiB unless given. */
+  /** Bytes of decoded tree nodes that are kept in memory; 96 MiB unless given. */
   readonly cacheBytes?: number | undefined
   readonly log?: Logger | undefined
   /** Is told how long operations took that went well. Called often: it should return at once. */
@@ -23,7 +23,7 @@ export interface CairnOptions {
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined
 }
 
-const DEFAULT_CACHE_BYTES = 128 << 20
+const DEFAULT_CACHE_BYTES = 96 << 20
 
 export class Cairn {
   readonly #context: Context
