@@ -2,7 +2,7 @@
  * A real `cairn serve` under the load of clients in processes of their own: how much it takes, what builds
  * cost those who append meanwhile, what memory it needs, and that a SIGKILL under load loses nothing.
  *
- *   node scripts/load.mjs [--only appends,pages,builds,kills] [--seconds 5] [--out DIR] [--docs]
+ *   node scripts/load.mjs [--only appends,pages,memory,builds,kills] [--seconds 5] [--out DIR] [--docs]
  *
  * Writes service.json and service.md to DIR; `--docs` also puts the table into docs/BENCHMARKS.md.
  * `--profile DIR` leaves CPU profiles of the service there.
@@ -22,7 +22,7 @@ import { startServer } from './load/server.mjs'
 
 const { values: flags } = parseArgs({
   options: {
-    only: { type: 'string', default: 'appends,pages,builds,kills' },
+    only: { type: 'string', default: 'appends,pages,memory,builds,kills' },
     entities: { type: 'string', default: '100000' },
     clients: { type: 'string', default: '64' },
     /** Of each measurement. */
@@ -90,18 +90,17 @@ async function pages({ url }) {
 
 /**
  * Appends with and without builds in turn, which of the two is first in turn as well. A build begins as soon as
- * so many entries are new; what is told of the side with builds is of the requests that met one. Returns what
- * memory was while the same was done again and again.
+ * so many entries are new; what is told of the side with builds is of the requests that met one.
  */
 async function builds({ url, memory }) {
+  const before = memory.length
   await fill(url, QUIET, entities, { chain_limit: QUIET_LIMIT })
   const rate = Number(flags.rate)
-  const before = memory.length
   await alternate(url, { buildAt: REBUILD_AT }, below(2))
-  const steady = memory.slice(before)
   await alternate(url, { buildAt: rate / 2, perSecond: rate })
   await alternate(url, { buildAt: 1 })
-  return steady
+  const most = Math.max(...memory.slice(before))
+  note('memory with such a dataset beside it, at most', most, 'MB', undefined, {})
 }
 
 async function alternate(url, { buildAt, perSecond }, goal) {
@@ -161,7 +160,12 @@ async function kills(first) {
   return server
 }
 
-function noteMemory(samples, steady) {
+/** The same again and again: what memory is since the service began, and whether it grows meanwhile. */
+async function memory({ url, memory: samples }) {
+  const before = samples.length
+  for (let i = 0; i < 2 * Number(flags.alternations); i++)
+    await runClients({ ...task, name: 'append', url, place: placeOf(MAIN), batch: 1 })
+  const steady = samples.slice(before)
   const details = { 'last quarter over the second, MB': growthOf(steady), samples: samples.length }
   const most = Math.max(...samples)
   note('memory of the service (RssAnon), at most', most, 'MB', below(512, ' MB'), details)
@@ -183,8 +187,8 @@ try {
   const wanted = flags.only.split(',')
   if (wanted.includes('appends')) await appends(server)
   if (wanted.includes('pages')) await pages(server)
-  const steady = wanted.includes('builds') ? await builds(server) : server.memory
-  if (wanted.some((one) => one !== 'kills')) noteMemory(server.memory, steady)
+  if (wanted.includes('memory')) await memory(server)
+  if (wanted.includes('builds')) await builds(server)
   if (wanted.includes('kills')) server = await kills(server)
 } finally {
   await server.stop()
