@@ -2,17 +2,18 @@
  * Builds the page into dist/web, and with `--mode viewer` the one file dist/viewer/cairn-car-viewer.html.
  * Nothing that they hold comes from elsewhere, and nothing is fetched from elsewhere.
  */
-import { existsSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { defineConfig, type UserConfig } from 'vite'
+import { platform as carPlatform } from './src/car/vite-platform.ts'
 import { precompress, singleFile } from './vite-plugins.ts'
 
 const here = (path: string): string => fileURLToPath(new URL(path, import.meta.url))
 
-export default defineConfig(async ({ mode }): Promise<UserConfig> => {
+export default defineConfig(({ mode }): UserConfig => {
   const isViewer = mode === 'viewer'
   const input = isViewer ? here('viewer.html') : here('index.html')
-  const { resolve, ...platform } = await platformConfig()
+  // What the CAR reader needs of the build.
+  const { resolve, ...platform } = carPlatform
   return {
     ...platform,
     root: here('.'),
@@ -41,10 +42,3 @@ export default defineConfig(async ({ mode }): Promise<UserConfig> => {
     ],
   }
 })
-
-/** What the CAR reader needs of the build. */
-async function platformConfig(): Promise<UserConfig> {
-  if (!existsSync(here('src/car/vite-platform.ts'))) return {}
-  const module = (await import('./src/car/vite-platform.ts')) as { platform?: UserConfig }
-  return module.platform ?? {}
-}

@@ -10,7 +10,6 @@ export function entryRow({ pi, ver, tip, ts }: Entry): string {
 
 /** Text from outside for a terminal: control characters are shown, not obeyed. */
 export function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replaceAll(
     /[\u0000-\u001F\u007F-\u009F\u2028\u2029\u202A-\u202E\u2066-\u2069]/g,
     (one) => {

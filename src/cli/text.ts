@@ -18,7 +18,6 @@ function columnsOf(grapheme: string): number {
   return grapheme.includes('\uFE0F') ? 2 : widest
 }
 
-// eslint-disable-next-line no-control-regex
 const PLAIN = /^[\u0020-\u007E]*$/
 
 export function textWidth(text: string): number {

@@ -67,7 +67,6 @@ const framesOf = (text: string): string[][] =>
     .slice(text.indexOf(ENTER), text.lastIndexOf(LEAVE))
     .split('\u001B[H')
     .slice(1)
-    // eslint-disable-next-line no-control-regex
     .map((frame) => frame.replaceAll(/\u001B\[[0-9;]*[mKJ]/g, '').split(/\r+\n/))
 
 function expectGivenBack(all: string): void {
@@ -107,9 +106,7 @@ test('Ctrl-C ends it, NO_COLOR and another locale are heeded', async () => {
   expect(all).toContain('EXIT=0')
   expectGivenBack(all)
   const drawn = all.slice(0, all.lastIndexOf(LEAVE))
-  // eslint-disable-next-line no-control-regex
   expect(drawn).not.toMatch(/\u001B\[[0-9;]+m/)
-  // eslint-disable-next-line no-control-regex
   expect(drawn).toMatch(/^[\u0000-\u007F]*$/)
 })
 

@@ -173,10 +173,8 @@ describe('the picture', () => {
     ]
     const lines = renderTop(state({ look: look({ changes }) }), style({ color: true }))
     expect(lines.join('\n')).toContain('\\u001b[2J\\u000d\\u000a日本語')
-    // eslint-disable-next-line no-control-regex
     const plain = lines.map((line) => line.replaceAll(/\u001B\[[0-9;]*m/g, ''))
     expect(plain.every((line) => textWidth(line) <= 80)).toBe(true)
-    // eslint-disable-next-line no-control-regex
     expect(plain.join('')).not.toMatch(/[\u0000-\u001F]/)
   })
 
@@ -192,7 +190,6 @@ describe('the picture', () => {
         expect(lines.length).toBe(size.rows)
         for (const line of lines) expect(textWidth(line)).toBeLessThanOrEqual(size.columns)
         if (!more.help && size.rows > 2 && size.columns > 10) expect(lines[1]).toContain('SAFE')
-        // eslint-disable-next-line no-control-regex
         if (!utf8) expect(lines.join('')).toMatch(/^[\u0000-\u007F]*$/)
       }),
     )

@@ -99,6 +99,5 @@ function writeAtOnce({ fd }: Terminal['stdout'], text: string): void {
 
 /** Keys that send more than one character (arrows) are one key, which nobody listens to. */
 export function keysOf(data: string): string[] {
-  // eslint-disable-next-line no-control-regex
   return data.match(/\u001B(?:\[[0-9;?]*[ -/]*[@-~]|O.|.)?|[^\u001B]/gs) ?? []
 }
