@@ -1,5 +1,6 @@
 /** Finding what was current at another moment: a kept snapshot, a kept commit, or a time. */
 import { CairnError } from '../errors.ts'
+import { bytesEqual, type CidBytes } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
 import { Overlay } from '../chain/overlay.ts'
 import type { Context } from './context.ts'
@@ -28,13 +29,43 @@ export interface PastState {
   readonly totalCount: number
 }
 
-export async function stateAt(
+/** Remembers the commit that was looked at last: who reads of one moment mostly reads on, and chains are long. */
+export class PastStates {
+  readonly #context: Context
+  #last: { readonly cid: CidBytes; readonly state: WeakRef<PastState> } | undefined
+
+  constructor(context: Context) {
+    this.#context = context
+  }
+
+  async at(now: State, at: At, signal?: AbortSignal): Promise<PastState> {
+    checkMoment(at)
+    const { snapshot, commit, time } = at
+    if (snapshot !== undefined) return snapshotState(this.#context, now.commit, snapshot, signal)
+    const stored =
+      commit === undefined
+        ? await commitAtTime(this.#context, now.stored, time ?? 0, signal)
+        : await readCommit(this.#context, now.commit, commit, signal)
+    const { cid } = stored
+    const known = this.#last !== undefined && bytesEqual(this.#last.cid, cid)
+    const last = known ? this.#last?.state.deref() : undefined
+    if (last !== undefined) return last
+    const state = await commitState(this.#context, stored, signal)
+    this.#last = { cid, state: new WeakRef(state) }
+    return state
+  }
+}
+
+async function commitState(
   context: Context,
-  now: State,
-  at: At,
-  signal?: AbortSignal,
+  stored: EncodedCommit,
+  signal: AbortSignal | undefined,
 ): Promise<PastState> {
-  const { snapshot, commit, time } = at
+  const { commit, overlay } = completeState(await prepareState(context, stored, undefined, signal))
+  return { commit, overlay, at: commit.ts, totalCount: commit.totalCount }
+}
+
+function checkMoment({ snapshot, commit, time }: At): void {
   if ([snapshot, commit, time].filter((one) => one !== undefined).length !== 1) {
     throw new CairnError('usage', 'A moment is one snapshot, one commit or one time.', {
       hint: 'Give just one of snapshot, commit and time.',
@@ -45,14 +76,6 @@ export async function stateAt(
       hint: 'Use milliseconds since 1970.',
     })
   }
-  if (snapshot !== undefined) return snapshotState(context, now.commit, snapshot, signal)
-  const stored =
-    commit === undefined
-      ? await commitAtTime(context, now.stored, time ?? 0, signal)
-      : await readCommit(context, now.commit, commit, signal)
-  const state = completeState(await prepareState(context, stored, undefined, signal))
-  const { totalCount, ts } = state.commit
-  return { commit: state.commit, overlay: state.overlay, at: ts, totalCount }
 }
 
 async function snapshotState(

@@ -7,7 +7,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
 import type { OpenCar } from '../../src/car/state.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { openTest, START } from '../helpers/engine.ts'
 import { tipOf } from '../helpers/entries.ts'
@@ -111,6 +111,21 @@ test('a lookup asks once for newer commits and reads one leaf, the next in it no
       ...NOTHING,
       calls: { newest: 1 },
     })
+})
+
+test('of a past commit the chain is read once, however many lookups follow', async () => {
+  const { tally, open } = await copy()
+  const dataset = await open()
+  const { commit } = await dataset.pointer()
+  await dataset.appendBatch([changeOf(5, 2), changeOf(70_000, 2)])
+  const at = { commit: commit.number + 1 }
+  await dataset.append(changeOf(5, 3))
+  const first = await tally.during(() => dataset.get(idOf(5), { at }))
+  expect(first.calls).toEqual({ newest: 1, getCommit: 1, getBlocks: 2 })
+  expect(await tally.during(() => dataset.get(idOf(70_000), { at }))).toEqual({
+    ...NOTHING,
+    calls: { newest: 1, getCommit: 1 },
+  })
 })
 
 test('lookups that meet at a leaf share its read', async () => {

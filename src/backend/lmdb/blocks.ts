@@ -14,9 +14,6 @@ import { isExposed, sweepUnderWay, touch } from './sweep-mark.ts'
 import { readCopy } from './tables.ts'
 import type { Table, Tables } from './tables.ts'
 
-/** After so many bytes (or as many look-ups as take the same time) others get their turn. */
-const TURN_BYTES = 8 * 2 ** 20
-const LOOKUP_WEIGHT = 1000
 /** So many blocks are touched in one transaction. */
 const TOUCH_AT_ONCE = 1000
 const NEXT_KEY = Buffer.from('blocks')
@@ -188,15 +185,14 @@ export async function eachInTurns<T, I = CidBytes>(
 ): Promise<T[]> {
   const found: T[] = []
   while (found.length < items.length) {
-    if (found.length > 0) await new Promise((resolve) => setImmediate(resolve))
+    await environment.turn.next()
     throwIfAborted(options?.signal)
     await environment.read((tables) => {
-      let weight = 0
       for (const item of items.slice(found.length)) {
-        if (weight > TURN_BYTES) break
         const value = read(tables, item)
         found.push(value)
-        weight += LOOKUP_WEIGHT + (value instanceof Uint8Array ? value.length : 0)
+        environment.turn.count(value instanceof Uint8Array ? value.length : 0)
+        if (environment.turn.isOver) break
       }
     })
   }

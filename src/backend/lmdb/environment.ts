@@ -11,6 +11,7 @@ import { checkRoom, SMALL } from './room.ts'
 import type { Need } from './room.ts'
 import { checkStillOurs, openLmdbFiles, openTables } from './tables.ts'
 import type { Tables } from './tables.ts'
+import { Turn } from './turn.ts'
 
 export interface EnvironmentOptions {
   readonly dir: string
@@ -29,6 +30,8 @@ export class Environment {
   askedCommits = 0
   /** Sweeps of this process that have begun. */
   readonly sweeping: Set<string> = new Set()
+  /** What all readers of this process have read in this turn of the event loop. */
+  readonly turn: Turn = new Turn()
   readonly registration: Registration | undefined
   readonly #writeTimeoutMs: number
   #tables: Tables
