@@ -22,7 +22,7 @@ export class BatchContent {
     const block = encodeSmall(value)
     if (block === undefined) return this.#staged.put(value)
     const bytes = this.#carriedBytes + block.bytes.length
-    if (bytes > MAX_CARRIED_BYTES) return this.#staged.put(value)
+    if (bytes > MAX_CARRIED_BYTES) return this.#staged.stage(block).then(() => block.cid)
     this.#carriedBytes = bytes
     this.carried.push(block)
     return block.cid

@@ -64,8 +64,27 @@ export async function buildSnapshot(
   pointer: Pointer,
   options: BuildOptions = {},
 ): Promise<BuildReport> {
-  const { signal, onProgress } = options
   checkNotes(options)
+  const mend = new Set<string>()
+  for (;;) {
+    try {
+      return await buildOnce(context, pointer, options, mend)
+    } catch (error) {
+      // A store writes nothing over a block that it has, damaged or not: what is made again is put in its place.
+      const cid = isCairnError(error, 'block_mismatch') ? error.details['cid'] : undefined
+      if (typeof cid !== 'string' || mend.has(cid)) throw error
+      mend.add(cid)
+    }
+  }
+}
+
+async function buildOnce(
+  context: Context,
+  pointer: Pointer,
+  options: BuildOptions,
+  mend: ReadonlySet<string>,
+): Promise<BuildReport> {
+  const { signal, onProgress } = options
   const laps = new BuildLaps()
   const from = await pointer.current(signal)
   const at = momentOf(context, from.commit)
@@ -76,7 +95,7 @@ export async function buildSnapshot(
   })
   let outcome: 'committed' | 'dropped' = 'dropped'
   try {
-    const stager = new NodeStager(context, staging, signal)
+    const stager = new NodeStager(context, staging, signal, mend)
     laps.end('read')
     const merged = await mergeChain(context, from, at, stager, options)
     laps.end('merge')

@@ -52,6 +52,8 @@ export interface BulkReport {
   readonly snapshot: CidBytes
   readonly seq: number
   readonly totalCount: number
+  /** The position behind its entries. */
+  readonly next: number
 }
 
 /** Entries that wait for their chain block; a block of the shortest ids holds fewer. */
@@ -312,6 +314,7 @@ async function commitLoad(
           snapshot: snapshot.cid,
           seq: header.seq,
           totalCount: header.live,
+          next: chainEnd.next,
         },
       }
     },
@@ -320,6 +323,6 @@ async function commitLoad(
 }
 
 function nothingNew({ already, state: { commit } }: Load): BulkReport {
-  const { snapshot, snapshotSeq, totalCount } = commit
-  return { appended: 0, already, snapshot, seq: snapshotSeq, totalCount }
+  const { snapshot, snapshotSeq, totalCount, next } = commit
+  return { appended: 0, already, snapshot, seq: snapshotSeq, totalCount, next }
 }

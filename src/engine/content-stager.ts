@@ -10,8 +10,18 @@ function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 
+/** A content that is a block already. A class, so that no value can be taken for one. */
+export class EncodedContent {
+  readonly block: Block
+
+  constructor(block: Block) {
+    this.block = block
+  }
+}
+
 /** The block of a value that fits one; undefined for bytes that need a file. */
 export function encodeSmall(value: unknown): Block | undefined {
+  if (value instanceof EncodedContent) return value.block
   if (isByteStream(value)) return undefined
   if (!(value instanceof Uint8Array)) return encodeJson(value)
   return fitsOneBlock(value) ? encodeRaw(value) : undefined

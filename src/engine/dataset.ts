@@ -42,7 +42,7 @@ import {
 import { findSnapshot, keptSnapshots } from './snapshots.ts'
 import { readHeader, type State } from './state.ts'
 import { datasetStatus, type DatasetStatus } from './status.ts'
-import { stateAt, type At } from './time.ts'
+import { PastStates, type At } from './time.ts'
 import { View } from './view.ts'
 
 export interface PutOptions extends CallOptions, Omit<AppendEntry, 'pi' | 'tip'> {}
@@ -70,6 +70,7 @@ export class Dataset {
   readonly #context: Context
   readonly #pointer: Pointer
   readonly #appender: Appender
+  readonly #past: PastStates
   readonly #autoBuild: boolean
 
   constructor(context: Context, pointer: Pointer, options: DatasetOptions = {}) {
@@ -77,6 +78,7 @@ export class Dataset {
     this.#context = context
     this.#pointer = pointer
     this.#autoBuild = options.autoBuild ?? true
+    this.#past = new PastStates(context)
     this.#appender = new Appender(context, pointer, (entries) => this.#makeRoom(entries))
   }
 
@@ -214,13 +216,26 @@ export class Dataset {
     for await (const batch of batches) yield* batch
   }
 
+  /** How many live entities a range has. Those that expired since the last build count until the next. */
+  async count(
+    options: CallOptions &
+      Pick<ListOptions, 'prefix' | 'from' | 'to'> & { at?: At | undefined } = {},
+  ): Promise<number> {
+    return this.#pointer.reading(async (state) => {
+      const { view } = await this.#view(state, options.at, options.signal)
+      const { from, to } = rangeOf(options)
+      const end = to === undefined ? await view.liveCount() : await view.rankOf(to)
+      return Math.max(0, end - (from === undefined ? 0 : await view.rankOf(from)))
+    }, options.signal)
+  }
+
   async #view(
     now: State,
     at: At | undefined,
     signal: AbortSignal | undefined,
   ): Promise<{ view: View; identity: string; totalCount: number }> {
     if (at !== undefined) {
-      const past = await stateAt(this.#context, now, at, signal)
+      const past = await this.#past.at(now, at, signal)
       return {
         view: new View(past.overlay, past.at),
         identity: past.commit.identity,

@@ -48,6 +48,8 @@ export interface ExportedCar extends CarWritten {
   readonly content: CarContent
   readonly dataset: string
   readonly seq: number
+  /** Why the snapshot was built. */
+  readonly reason: string
   /** The moment of the newest entry, or of the snapshot: a restore brings everything back up to it. */
   readonly ts: number
   readonly next: number
@@ -267,7 +269,7 @@ function described({
   withChain,
 }: ExportedState): Pick<
   ExportedCar,
-  'snapshot' | 'dataset' | 'seq' | 'ts' | 'next' | 'recentCount' | 'totalCount'
+  'snapshot' | 'dataset' | 'seq' | 'reason' | 'ts' | 'next' | 'recentCount' | 'totalCount'
 > {
   const { commit, chain } = state
   const newest = withChain ? chain.at(-1)?.block.ts : undefined
@@ -275,6 +277,7 @@ function described({
     snapshot,
     dataset: commit.dataset,
     seq: header.seq,
+    reason: header.reason,
     ts: Math.max(header.ts, newest ?? 0),
     next: withChain ? commit.next : header.upto,
     recentCount: withChain ? commit.recentCount : 0,

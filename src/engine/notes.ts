@@ -8,8 +8,8 @@ export interface Notes {
   readonly meta?: IpldMap | undefined
 }
 
-/** What names a snapshot without a tag: a tag of this form could never be selected. */
-const SELECTOR = /^(latest(~\d+)?|seq:\d+)$/
+/** What names a snapshot without a tag could never be selected; and what the engine marks damage by is its own. */
+const TAKEN = /^(latest(~\d+)?|seq:\d+|damaged@\d+|fell-back@\d+-\d+)$/
 
 /** Programs without types pass anything; what is written must be what can be read again. */
 export function checkNotes({ reason, tags, meta }: Notes): void {
@@ -20,7 +20,7 @@ export function checkNotes({ reason, tags, meta }: Notes): void {
   ) {
     throw refused('tags', 'a list of texts')
   }
-  const taken = tags?.find((tag) => SELECTOR.test(tag))
+  const taken = tags?.find((tag) => TAKEN.test(tag))
   if (taken !== undefined)
     throw refused(`tag "${taken}"`, 'one that does not mean a snapshot by itself')
   if (meta === undefined) return

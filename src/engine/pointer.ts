@@ -201,7 +201,9 @@ export class Pointer {
         continue
       }
       if ('stay' in move) return move.stay
-      const next = this.#successor(state, move.changes, guard)
+      // Who commits past a void guard takes it away, so that its owner finds out.
+      const exclusive = state.commit.exclusive?.owner === guard ? state.commit.exclusive : null
+      const next = successorOf(this.#context, state.stored, { exclusive, ...move.changes })
       const began = performance.now()
       const outcome = await commitSurely(this.#context, {
         dataset: this.dataset,
@@ -263,21 +265,6 @@ export class Pointer {
     return Math.min(until, at + GUARD_LASTS_MS)
   }
 
-  #successor(state: State, changes: Partial<Commit>, guard: string | undefined): EncodedCommit {
-    const { commit, stored } = state
-    // Who commits past a void guard takes it away, so that its owner finds out.
-    const exclusive = commit.exclusive?.owner === guard ? commit.exclusive : null
-    return encodeCommit({
-      ...commit,
-      exclusive,
-      ...changes,
-      number: commit.number + 1,
-      prev: stored.cid,
-      ts: Math.max(this.#context.now(), commit.ts, changes.ts ?? 0),
-      writer: this.#context.writer,
-    })
-  }
-
   /** The commit is durable: whatever fails from here on, it is not the commit. */
   async #adopt(from: State, stored: EncodedCommit, become: Move<never>['become']): Promise<void> {
     if (become !== undefined && this.#state === from) return this.#become(become(stored))
@@ -291,6 +278,22 @@ export class Pointer {
       })
     }
   }
+}
+
+/** The commit after another one, with other fields. */
+export function successorOf(
+  context: Pick<Context, 'now' | 'writer'>,
+  { commit, cid }: EncodedCommit,
+  changes: Partial<Commit>,
+): EncodedCommit {
+  return encodeCommit({
+    ...commit,
+    ...changes,
+    number: commit.number + 1,
+    prev: cid,
+    ts: Math.max(context.now(), commit.ts, changes.ts ?? 0),
+    writer: context.writer,
+  })
 }
 
 /** The state of the newest commit; of a newer one, where what it needs was freed while it was read. */

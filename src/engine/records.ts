@@ -5,6 +5,8 @@ import type { KeptSnapshot } from '../model/kept.ts'
 import { formatTime } from '../model/time.ts'
 import type { Change } from '../tree/diff.ts'
 import type { Chunk } from './chunks.ts'
+import type { FallBackReport } from './fall-back.ts'
+import type { Damage } from './prove-state.ts'
 import type { RollbackReport } from './rollback.ts'
 
 export interface SnapshotRecord {
@@ -90,4 +92,26 @@ export function rollbackRecord(report: RollbackReport): RollbackRecord {
     recent_count: report.recentCount,
     total_count: report.totalCount,
   }
+}
+
+export type FallBackRecord =
+  | { readonly status: 'good'; readonly commit: number }
+  | {
+      readonly status: 'fell_back'
+      readonly from: number
+      readonly to: number
+      readonly commit: number
+      readonly generation: number
+      readonly snapshot: string
+      readonly seq: number
+      readonly total_count: number
+      readonly damage: readonly Damage[]
+      readonly lost: { readonly from: number; readonly to: number }
+      readonly unlisted: number
+    }
+
+export function fallBackRecord(report: FallBackReport): FallBackRecord {
+  if (report.status === 'good') return report
+  const { snapshot, totalCount, ...same } = report
+  return { ...same, snapshot: printCid(snapshot), total_count: totalCount }
 }

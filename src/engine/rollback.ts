@@ -8,16 +8,20 @@
 import { Overlay } from '../chain/overlay.ts'
 import { walkBack, type LoadedBlock } from '../chain/walk.ts'
 import { CairnError } from '../errors.ts'
-import { cidKey, type CidBytes } from '../model/cid.ts'
-import type { Commit } from '../model/commit.ts'
+import { cidKey, type Block, type CidBytes } from '../model/cid.ts'
+import type { Commit, EncodedCommit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
+import type { KeptSnapshot } from '../model/kept.ts'
 import type { HeldBlock } from '../store/backend.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import { momentOf, type Context } from './context.ts'
+import { damagedCommits, isDamage, isMarkedDamaged, unmarked } from './damage.ts'
 import { checkNotes } from './notes.ts'
-import type { Move, Pointer } from './pointer.ts'
+import { checkedCommit, type Move, type Pointer } from './pointer.ts'
+import { StateProof, type Damage } from './prove-state.ts'
+import { keptPages } from './prune/kept-pages.ts'
 import { commitLog, commitWith, floorAt, newestOf } from './prune/log.ts'
-import { findSnapshot } from './snapshots.ts'
+import { findSnapshot, keptSnapshots } from './snapshots.ts'
 import {
   completeState,
   identitiesOf,
@@ -62,16 +66,17 @@ export async function rollback(
   checkNotes({ reason })
   return pointer.move(
     async (state) => {
-      const past = await pastOf(context, state, target, signal)
+      const past = await pastOf(context, state.commit, target, signal)
       const kept = keepChain ? await entriesNotIn(context, state, past, signal) : []
-      return planRollback(context, state, past, kept, reason)
+      const why = reason === undefined ? 'rollback' : `rollback: ${reason}`
+      return planRollback(context, state.commit, past, kept, why)
     },
     { signal, fresh: true },
   )
 }
 
 /** The fields of a commit that say what is current, as they were, and the chain they name. */
-interface Past {
+export interface Past {
   readonly fields: Pick<
     Commit,
     | 'identity'
@@ -93,11 +98,13 @@ interface Past {
   readonly floor: number | undefined
   /** The newest commit of its identity, behind which positions and numbers go on. */
   readonly newest: Commit
+  /** The pages of a kept list that comes with it, which `newest` names; none unless given. */
+  readonly pages?: readonly Block[]
 }
 
 async function pastOf(
   context: Context,
-  state: State,
+  now: Commit,
   target: RollbackTarget,
   signal: AbortSignal | undefined,
 ): Promise<Past> {
@@ -107,20 +114,43 @@ async function pastOf(
       hint: 'Name a snapshot (latest~1, seq:7, a CID) or a commit number, not both.',
     })
   }
-  if (commit !== undefined) return pastCommit(context, state, commit, signal)
-  return pastSnapshot(context, state, snapshot ?? '', signal)
+  if (commit !== undefined) return pastCommit(context, now, commit, signal)
+  return pastSnapshot(context, now, snapshot ?? '', signal)
 }
 
 async function pastCommit(
   context: Context,
-  state: State,
+  now: Commit,
   number: number,
   signal: AbortSignal | undefined,
 ): Promise<Past> {
-  const stored = await readCommit(context, state.commit, number, signal)
+  const kept = await readableKeptList(context, now, signal)
+  const mark = damagedCommits(kept).find(({ from, to }) => from <= number && number <= to)
+  const stored =
+    mark?.to === number
+      ? await readFallenFrom(context, now, number, signal)
+      : await readCommit(context, now, number, signal)
+  if (mark !== undefined) {
+    await proveMended(context, `Commit ${number}`, signal, async (proof) => {
+      return (await proof.tree(stored.commit)) ?? (await proof.chain(stored.commit))?.damage
+    })
+  }
+  const past = await pastState(context, now, stored, signal)
+  if (mark === undefined || past.newest !== now) return past
+  const pages = keptPages(unmarked(kept, mark))
+  return { ...past, newest: { ...now, kept: pages.at(-1)?.cid ?? now.kept }, pages }
+}
+
+/** The state of a commit as one to go back to. */
+export async function pastState(
+  context: Context,
+  now: Commit,
+  stored: EncodedCommit,
+  signal: AbortSignal | undefined,
+): Promise<Past> {
   const past = completeState(await prepareState(context, stored, undefined, signal))
   const { commit, chain, overlay } = past
-  const log = commitLog(context, state.commit, state.commit.oldest, signal)
+  const log = commitLog(context, now, now.oldest, signal)
   return {
     fields: commit,
     chain,
@@ -132,14 +162,70 @@ async function pastCommit(
   }
 }
 
+/** Oldest first; without what a list that is damaged would have named. */
+async function readableKeptList(
+  context: Context,
+  commit: Commit,
+  signal: AbortSignal | undefined,
+): Promise<KeptSnapshot[]> {
+  const kept: KeptSnapshot[] = []
+  try {
+    for await (const one of keptSnapshots(context, commit, signal)) kept.push(one)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return []
+  }
+  return kept.reverse()
+}
+
+/** The commit that a dataset fell back from is there as long as its mark, whatever a prune has forgotten. */
+async function readFallenFrom(
+  context: Context,
+  { dataset }: Commit,
+  number: number,
+  signal: AbortSignal | undefined,
+): Promise<EncodedCommit> {
+  const bytes = await context.backend.getCommit(dataset, number, { signal })
+  if (bytes !== undefined) return checkedCommit(dataset, number, bytes)
+  throw new CairnError('not_found', `Commit ${number} of "${dataset}" is not kept.`, {
+    hint: 'It was found damaged, and is gone since.',
+  })
+}
+
+/** What was found damaged becomes current again only when it is proved whole. */
+async function proveMended(
+  context: Context,
+  name: string,
+  signal: AbortSignal | undefined,
+  prove: (proof: StateProof) => Promise<Damage | undefined>,
+): Promise<void> {
+  const proof = new StateProof(context, { signal })
+  try {
+    const damage = await prove(proof)
+    if (damage === undefined) return
+    const { code, message, what, cid } = damage
+    throw new CairnError(code, `${name} is still damaged. ${message}`, {
+      hint: 'Repair it first, from another store or a CAR: `cairn verify`, then `cairn repair`.',
+      what,
+      ...(cid === null ? {} : { cid }),
+    })
+  } finally {
+    proof.close()
+  }
+}
+
 async function pastSnapshot(
   context: Context,
-  { commit }: State,
+  commit: Commit,
   selector: string,
   signal: AbortSignal | undefined,
 ): Promise<Past> {
   const kept = await findSnapshot(context, commit, selector, signal)
   const { cid } = kept
+  if (isMarkedDamaged(kept)) {
+    const then = { ...commit, snapshot: cid }
+    await proveMended(context, `Snapshot ${kept.seq}`, signal, (proof) => proof.tree(then))
+  }
   const header = await readHeader(context, { ...commit, snapshot: cid }, signal)
   const log = commitLog(context, commit, commit.oldest, signal)
   // The logs of kept commits are kept; a snapshot may outlive them.
@@ -190,12 +276,13 @@ async function entriesNotIn(
   return overlayEntries(chain.slice(shared + 1)).map(({ entry }) => entry)
 }
 
-async function planRollback(
+/** `later`: entries that come behind the chain of the past state. */
+export async function planRollback(
   context: Context,
-  { commit }: State,
+  commit: Commit,
   past: Past,
   later: readonly Entry[],
-  reason: string | undefined,
+  reason: string,
 ): Promise<Move<RollbackReport>> {
   const { identity, origins, settings, ...fields } = past.fields
   const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = fields
@@ -224,7 +311,7 @@ async function planRollback(
   for (const entry of overlayEntries(all)) overlay.set(entry)
   const chainFirst = all[0]?.block.first ?? next
   const changes = {
-    reason: reason === undefined ? 'rollback' : `rollback: ${reason}`,
+    reason,
     ...source,
     generation,
     snapshot,
@@ -241,9 +328,10 @@ async function planRollback(
     totalCount: await overlay.liveCount(),
   }
   const held: HeldBlock[] = blocks.map(({ cid, bytes }) => ({ cid, bytes, hold: 'deep' }))
+  const pages: HeldBlock[] = (past.pages ?? []).map((page) => ({ ...page, hold: 'self' }))
   return {
     changes,
-    blocks: held,
+    blocks: [...held, ...pages],
     result: {
       snapshot,
       seq: snapshotSeq,

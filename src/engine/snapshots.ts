@@ -7,7 +7,7 @@ import { readProvedBlock } from '../store/proved.ts'
 import type { Context } from './context.ts'
 
 export async function* keptSnapshots(
-  context: Context,
+  context: Pick<Context, 'backend'>,
   commit: Pick<Commit, 'kept'>,
   signal?: AbortSignal,
 ): AsyncGenerator<KeptSnapshot> {

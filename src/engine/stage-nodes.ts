@@ -19,22 +19,34 @@ const TURN_BYTES = 256 << 10
 const TURNS = 4
 
 export class NodeStager implements NodeSink {
-  readonly #context: Pick<Context, 'timers'>
+  readonly #context: Pick<Context, 'backend' | 'timers'>
   readonly #staging: Staging
   readonly #signal: AbortSignal | undefined
+  readonly #mend: ReadonlySet<string>
   readonly written: CidBytes[] = []
   bytes = 0
   #batch: HeldBlock[] = []
   #batchBytes = 0
   #turnBytes = 0
 
-  constructor(context: Pick<Context, 'timers'>, staging: Staging, signal?: AbortSignal) {
+  /** `mend`: the CIDs of blocks that the store has with other bytes. */
+  constructor(
+    context: Pick<Context, 'backend' | 'timers'>,
+    staging: Staging,
+    signal?: AbortSignal,
+    mend: ReadonlySet<string> = new Set(),
+  ) {
     this.#context = context
     this.#staging = staging
     this.#signal = signal
+    this.#mend = mend
   }
 
   async put({ child, block, level }: CutNode): Promise<void> {
+    if (this.#mend.size > 0 && this.#mend.has(printCid(child.cid))) {
+      const { backend } = this.#context
+      await backend.heal([{ cid: child.cid, bytes: block }], { signal: this.#signal })
+    }
     this.written.push(child.cid)
     this.bytes += block.length
     // A leaf is held with the content of its entries; a branch alone, its children hold themselves.

@@ -36,6 +36,8 @@ export interface ChainPart extends Named {
   readonly follows: number
   /** Where the next part, or what is not kept, begins; null: as yet unknown, or nowhere. */
   readonly stop: CidBytes | null
+  /** Kept down to this position, whatever the log's floor is. */
+  readonly floor?: number
 }
 
 export type Part = PointerPart | SpinePart | LeafPart | ChainPart

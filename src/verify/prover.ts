@@ -73,13 +73,14 @@ export class Prover {
     findings: Findings,
     content: ContentProof,
   ): Promise<NextStretch | undefined> {
-    const walk = this.logWalk(findings)
+    const own = this.logWalk(findings)
+    const walk = { ...own, floor: part.floor ?? own.floor }
     let stretch: number | undefined
     let next: NextStretch | undefined
     for await (const { cid, bytes, block } of walkLog(walk, part.cid, part.follows, part.stop)) {
-      const own = stretchOf(block.first)
-      if (stretch !== undefined && own !== stretch) return next
-      stretch = own
+      const at = stretchOf(block.first)
+      if (stretch !== undefined && at !== stretch) return next
+      stretch = at
       next = { cid: block.prev === null ? null : printCid(block.prev), at: block.first }
       if (content !== 'none' && this.#options.seen.add(cid)) findings.met(bytes)
       if (walk.content === 'linked') await this.#content(tipsOf(block.entries), findings, content)

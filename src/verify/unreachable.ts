@@ -2,9 +2,10 @@
  * Blocks that nothing kept reaches: what a prune would free. Told only by stores that count their
  * blocks; what writers do meanwhile makes it an estimate.
  */
-import { Reacher, reachKept } from '../engine/prune/mark.ts'
+import { Reacher, reachAll } from '../engine/prune/mark.ts'
 import { checkedCommit } from '../engine/pointer.ts'
 import type { LongOptions } from '../engine/context.ts'
+import type { Commit } from '../model/commit.ts'
 import type { Backend } from '../store/backend.ts'
 
 /** Null where the store does not tell how many blocks it has. */
@@ -24,12 +25,14 @@ export async function countUnreachable(
     { content: true, tolerant: false, take: count, step: 'reach', signal, onProgress },
   )
   try {
+    const commits: Commit[] = []
     for (const dataset of await backend.datasets({ signal })) {
       const newest = await backend.newest(dataset, -1, { signal })
       if (newest === undefined) continue
       const { commit } = checkedCommit(dataset, newest.number, newest.bytes)
-      await reachKept({ backend }, reacher, commit, signal)
+      commits.push(commit)
     }
+    await reachAll({ backend }, reacher, commits, signal)
     await reacher.flush()
   } finally {
     reacher.close()

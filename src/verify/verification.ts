@@ -3,6 +3,8 @@
  * goes into the ledger; nothing is written to the store.
  */
 import { throwIfAborted } from '../errors.ts'
+import { damagedCommits } from '../engine/damage.ts'
+import { checkedCommit } from '../engine/pointer.ts'
 import { identitiesOf } from '../engine/state.ts'
 import { parseCid, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
@@ -93,6 +95,7 @@ export class Verification {
       await this.#spine(kept?.cid ?? commit.snapshot, kept)
     }
     await this.#indexLog(until)
+    for (const { to } of damagedCommits(this.#kept)) await this.#fallenFrom(to)
     if (this.whole && !this.record.silent) ledger.keepOnly((id) => this.parts.has(id))
   }
 
@@ -123,6 +126,20 @@ export class Verification {
       this.whole &&= spine?.whole === true
     })
     this.whole &&= looked
+  }
+
+  /** The chain of a commit that the dataset fell back from, which is kept so that it may be repaired. */
+  async #fallenFrom(number: number): Promise<void> {
+    const { backend, commit: newest, signal } = this.#options
+    const bytes = await backend.getCommit(newest.dataset, number, { signal })
+    if (bytes === undefined || this.record.silent) return
+    const { commit } = checkedCommit(newest.dataset, number, bytes)
+    const scratch = new Findings()
+    const walk = { ...this.#prover.logWalk(scratch), floor: 0 }
+    const chain = await unlessUnknown(proveRecentChain(walk, commit, scratch))
+    this.whole &&= chain?.whole === true
+    // What is wrong is told when the part is proved.
+    for (const part of chain?.parts ?? []) this.#add({ ...part, floor: 0 })
   }
 
   #add(part: Part): void {

@@ -1,6 +1,6 @@
 /** The store that every operation begins with, and the CARs that are restored onto it. The same each time. */
 import type { OpenCar } from '../../src/car/state.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { REAL_TIMERS } from '../../src/engine/context.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { ImportEntry } from '../../src/engine/import-entry.ts'

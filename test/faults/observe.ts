@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { printCid } from '../../src/model/cid.ts'
 import { decodeCommit } from '../../src/model/commit.ts'

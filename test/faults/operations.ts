@@ -1,10 +1,12 @@
 /** The operations whose steps are made to fail: what each does, and what may be said of it afterwards. */
 import { CarWriter } from '../../src/car/writer.ts'
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import type { Backend } from '../../src/store/backend.ts'
+import { damagedBackend } from '../helpers/damage.ts'
 import {
   CHAIN_LIMIT,
   deletion,
+  engineOn,
   externalEntry,
   valueEntry,
   nameOf,
@@ -132,6 +134,16 @@ export const OPERATIONS: readonly Operation[] = [
     endsWithCommit: true,
     run: async ({ cairn }) =>
       (await cairn.dataset()).rollback({ snapshot: 'seq:3' }, { keepChain: true }),
+  },
+  {
+    name: 'fall back',
+    endsWithCommit: true,
+    run: ({ backend, material }) => {
+      const damaged = damagedBackend(backend)
+      // The newest block of the recent chain, as it was in the beginning.
+      damaged.flip(material.blocks.at(-1)?.cid)
+      return engineOn(damaged, { now: START }).fallBack()
+    },
   },
   {
     name: 'prune',

@@ -1,5 +1,5 @@
 /** Stores that have lost or changed blocks, and the blocks of a dataset by what they are. */
-import { cidKey, type CidBytes } from '../../src/model/cid.ts'
+import { cidKey, type Block, type CidBytes } from '../../src/model/cid.ts'
 import { decodeSnapshot } from '../../src/model/snapshot.ts'
 import { branchOf, decodeNode, isLeaf } from '../../src/model/node.ts'
 import { decodeChainBlock } from '../../src/model/chain-block.ts'
@@ -30,7 +30,28 @@ export function damagedBackend(inner: Backend): DamagedBackend {
     if (cid === undefined) throw new Error('there is no such block to damage')
     return cidKey(cid)
   }
+  // As a store that lacks a block takes it again; over one that it has it writes nothing.
+  const written = (blocks: readonly Block[] = []): void => {
+    for (const { cid } of blocks) lost.delete(cidKey(cid))
+  }
   const wrapped = wrapBackend(inner, {
+    stage: async (dataset, label, options) => {
+      const staging = await inner.stage(dataset, label, options)
+      return {
+        ...staging, // by which the store knows it again
+        put: async (blocks, callOptions) => {
+          await staging.put(blocks, callOptions)
+          written(blocks)
+        },
+        flush: (callOptions) => staging.flush(callOptions),
+        end: (outcome) => staging.end(outcome),
+      }
+    },
+    commit: async (request, options) => {
+      const outcome = await inner.commit(request, options)
+      if (outcome === 'committed') written([...request.blocks, ...(request.content ?? [])])
+      return outcome
+    },
     heal: async (blocks, options) => {
       await inner.heal(blocks, options)
       for (const { cid } of blocks) {

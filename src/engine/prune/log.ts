@@ -76,12 +76,23 @@ export async function firstWhere(
 }
 
 /** One commit for every kept list that the log has named, newest first. */
-export async function keptLists(log: CommitLog): Promise<Commit[]> {
+export function keptLists(log: CommitLog): Promise<Commit[]> {
+  return changesOf(log, (a, b) => bytesEqual(a.kept, b.kept))
+}
+
+/**
+ * Of commits that are the same in something the newest, newest first. Between two that are the same all are
+ * taken to be.
+ */
+export async function changesOf(
+  log: CommitLog,
+  isSame: (a: Commit, b: Commit) => boolean,
+): Promise<Commit[]> {
   const found: Commit[] = [log.newest]
   const between = async (older: number, newer: Commit): Promise<void> => {
     if (older >= newer.number) return
     const commit = await log.read(older)
-    if (commit !== undefined && bytesEqual(commit.kept, newer.kept)) return
+    if (commit !== undefined && isSame(commit, newer)) return
     const middle = Math.floor((older + newer.number) / 2)
     if (middle === older) {
       if (commit !== undefined) found.push(commit)

@@ -9,6 +9,13 @@ import type { KeptSnapshot } from '../../model/kept.ts'
 import { decideRetention, type Candidate, type Verdict } from '../../retention/decide.ts'
 import type { RetentionPolicy } from '../../retention/policy.ts'
 import type { Context } from '../context.ts'
+import {
+  bearsMark,
+  damagedCommits,
+  isMarkedDamaged,
+  withoutMarks,
+  type DamagedCommits,
+} from '../damage.ts'
 import { keptSnapshots } from '../snapshots.ts'
 import { commitLog, firstWhere, generations } from './log.ts'
 
@@ -22,30 +29,46 @@ export interface PrunePlan {
   /** The lowest commit that stays, and the lowest position of the log. */
   readonly oldest: number
   readonly floor: number
+  /** The commits that were found damaged and are let go of. */
+  readonly released: readonly DamagedCommits[]
 }
 
 export interface PlanOptions {
   readonly policy: RetentionPolicy
   /** Snapshots that stay whatever the rules say, with the reason, by their CID's text. */
   readonly pinned?: ReadonlyMap<string, string> | undefined
+  /** Let go of what the dataset fell back from, with all commits up to there; else it stays. */
+  readonly releaseDamaged?: boolean | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export async function planPrune(
   context: Context,
   commit: Commit,
-  { policy, pinned, signal }: PlanOptions,
+  { policy, pinned, releaseDamaged = false, signal }: PlanOptions,
 ): Promise<PrunePlan> {
   const candidates: SnapshotCandidate[] = []
+  const damaged: SnapshotCandidate[] = []
+  const released: DamagedCommits[] = []
   const current = printCid(commit.snapshot)
-  for await (const snapshot of keptSnapshots(context, commit, signal)) {
-    const id = printCid(snapshot.cid)
-    const reason = id === current ? 'current' : pinned?.get(id)
+  for await (const kept of keptSnapshots(context, commit, signal)) {
+    if (releaseDamaged) released.push(...damagedCommits([kept]))
+    const snapshot = releaseDamaged ? withoutMarks(kept) : kept
     const { ts, tags } = snapshot
-    candidates.push({ id, ts, tags, snapshot, ...(reason === undefined ? {} : { pinned: reason }) })
+    const id = printCid(kept.cid)
+    const marked = bearsMark(snapshot) ? 'kept for damage' : undefined
+    const reason = id === current ? 'current' : (marked ?? pinned?.get(id))
+    const one = { id, ts, tags, snapshot, ...(reason === undefined ? {} : { pinned: reason }) }
+    const goes = releaseDamaged && id !== current && isMarkedDamaged(kept)
+    if (goes) damaged.push(one)
+    else candidates.push(one)
   }
-  const verdicts = decideRetention(candidates, policy, context.now())
-  return { verdicts, ...(await keptLog(context, commit, verdicts, signal)) }
+  const verdicts = [
+    ...decideRetention(candidates, policy, context.now()),
+    ...damaged.map((item) => ({ item, keep: false, reasons: [] })),
+  ].sort((a, b) => b.item.ts - a.item.ts)
+  const oldest = Math.max(commit.oldest, ...released.map(({ to }) => to + 1))
+  return { verdicts, released, ...(await keptLog(context, commit, oldest, verdicts, signal)) }
 }
 
 /** The snapshots of a plan that stay, oldest first. */
@@ -63,13 +86,14 @@ export function keptOf({ verdicts }: PrunePlan): KeptSnapshot[] {
 async function keptLog(
   context: Context,
   commit: Commit,
+  from: number,
   verdicts: readonly Verdict<SnapshotCandidate>[],
   signal: AbortSignal | undefined,
 ): Promise<Pick<PrunePlan, 'oldest' | 'floor'>> {
   const dropped = verdicts.filter(({ keep }) => !keep).map(({ item }) => item.snapshot.seq)
   const unbroken = Math.max(-1, ...dropped) + 1
   const kept = new Set(verdicts.filter(({ keep }) => keep).map(({ item }) => item.id))
-  const log = commitLog(context, commit, commit.oldest, signal)
+  const log = commitLog(context, commit, from, signal)
   let oldest = commit.number
   let floor = commit.chainFirst
   for await (const { first, last } of generations(log)) {

@@ -12,8 +12,6 @@
  * has no mark, whoever forgot it. A block that is missing where it is needed stops it before 4.
  */
 import type { Commit } from '../../model/commit.ts'
-import { encodeKeptPage, keep, type KeptPage, type KeptSnapshot } from '../../model/kept.ts'
-import type { Block } from '../../model/cid.ts'
 import type { Freed, Sweep } from '../../store/backend.ts'
 import type { Verdict } from '../../retention/decide.ts'
 import { checkPolicy } from '../../retention/policy.ts'
@@ -21,7 +19,9 @@ import type { Context, LongOptions } from '../context.ts'
 import { readLeases, type Leased } from '../lease.ts'
 import { checkedCommit, Pointer } from '../pointer.ts'
 import { extendedState } from '../state.ts'
-import { Reacher, reachKept, reachNamed } from './mark.ts'
+import { damagedCommits } from '../damage.ts'
+import { keptPages } from './kept-pages.ts'
+import { Reacher, reachAll, reachNamed } from './mark.ts'
 import {
   keptOf,
   planPrune,
@@ -71,7 +71,8 @@ export async function prune(
     const leased = await markNeeded(context, sweep, options)
     const onProgress = (done: number): void => options.onProgress?.({ step: 'free', done })
     const freed = await sweep.free({ signal, onProgress })
-    const below = Math.min(plan.oldest, ...commitsOf(leased, pointer.dataset))
+    const marked = damagedCommits(keptOf(plan)).map(({ to }) => to)
+    const below = Math.min(plan.oldest, ...commitsOf(leased, pointer.dataset), ...marked)
     await context.backend.forget(pointer.dataset, below, { signal })
     const report = counted(plan, before)
     const nothing = freed.blocks === 0 && report.forgotten === 0 && report.commits === 0
@@ -107,7 +108,7 @@ async function forgetSnapshots(
       const { commit } = state
       const plan = await planPrune(context, commit, options)
       const result = { plan, before: commit }
-      const all = plan.verdicts.every(({ keep: stays }) => stays)
+      const all = plan.verdicts.every(({ keep: stays }) => stays) && plan.released.length === 0
       if (all && plan.oldest === commit.oldest && plan.floor === commit.floor) {
         return { stay: result }
       }
@@ -124,21 +125,6 @@ async function forgetSnapshots(
     },
     { signal: options.signal, fresh: true },
   )
-}
-
-/** A kept list anew: its pages, the newest last. */
-function keptPages(snapshots: readonly KeptSnapshot[]): Block[] {
-  const blocks: Block[] = []
-  let newest: { page: KeptPage; cid: Block['cid'] } | undefined
-  for (const snapshot of snapshots) {
-    const page = keep(newest, snapshot)
-    const block = encodeKeptPage(page)
-    // The page before, unless this is that page, grown.
-    if (newest !== undefined && page.older === newest.page.older) blocks.pop()
-    blocks.push(block)
-    newest = { page, cid: block.cid }
-  }
-  return blocks
 }
 
 /** Of all datasets, each with its header, root and recent chain read. */
@@ -170,9 +156,8 @@ async function markNeeded(
     onProgress,
   })
   try {
-    for (const commit of newest) await reachKept(context, needed, commit, signal)
+    await reachAll(context, needed, newest, signal)
     // Who took a lease too late finds out by looking again; until then it names what may be gone.
-    needed.tolerate()
     for (const lease of leases) await reachLeased(context, needed, lease, newest, signal)
     await needed.flush()
   } finally {
