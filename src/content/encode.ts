@@ -8,6 +8,7 @@ import type { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
 import { MAX_BLOCK_BYTES } from '../model/node.ts'
+import { encodePlain } from './fast-cbor.ts'
 
 /** A JSON value (links are CID objects), bytes, or a stream of bytes. */
 export type ContentValue = unknown
@@ -15,6 +16,8 @@ export type ContentValue = unknown
 export function encodeJson(value: ContentValue): Block {
   let bytes: Uint8Array
   try {
+    const plain = encodePlain(value)
+    if (plain !== undefined) return cborBlock(plain)
     bytes = dagCbor.encode(value)
   } catch (cause) {
     throw new CairnError('invalid_content', `A value cannot be stored: ${messageOf(cause)}.`, {
