@@ -1,15 +1,18 @@
-/** Cairn: an opened store and its datasets. */
+/** Cairn: an opened store, its datasets and its live maps. */
 import { randomBytes } from 'node:crypto'
-import { CairnError } from '../errors.ts'
-import type { Backend, CallOptions, StoreStatus } from '../store/backend.ts'
-import { NodeStore } from '../tree/node-store.ts'
-import { REAL_TIMERS, SILENT, type Context, type Logger, type Timers } from './context.ts'
-import { Dataset, type DatasetOptions } from './dataset.ts'
-import { createDataset, parseDatasetName, type InitOptions } from './genesis.ts'
-import { guarded, secondsSince, type Observe } from './observe.ts'
-import { Pointer } from './pointer.ts'
-import type { OpenCar } from '../car/state.ts'
-import { restoreCar, type RestoreCarOptions, type RestoredCar } from './restore-car.ts'
+import { CairnError } from './errors.ts'
+import type { Backend, CallOptions, StoreStatus } from './store/backend.ts'
+import { NodeStore } from './tree/node-store.ts'
+import { REAL_TIMERS, SILENT, type Context, type Logger, type Timers } from './engine/context.ts'
+import { Dataset, type DatasetOptions } from './engine/dataset.ts'
+import { fallBack, type FallBackOptions, type FallBackReport } from './engine/fall-back.ts'
+import { createDataset, parseDatasetName, type InitOptions } from './engine/genesis.ts'
+import { guarded, secondsSince, type Observe } from './engine/observe.ts'
+import { Pointer } from './engine/pointer.ts'
+import type { OpenCar } from './car/state.ts'
+import type { LiveMap, MapOptions } from './live/map.ts'
+import { LiveMaps } from './live/maps.ts'
+import { restoreCar, type RestoreCarOptions, type RestoredCar } from './engine/restore-car.ts'
 
 export interface CairnOptions {
   /** Bytes of decoded tree nodes that are kept in memory; 96 MiB unless given. */
@@ -28,6 +31,7 @@ const DEFAULT_CACHE_BYTES = 96 << 20
 export class Cairn {
   readonly #context: Context
   readonly #pointers = new Map<string, Promise<Pointer | undefined>>()
+  readonly #maps = new Map<string, Promise<LiveMaps>>()
   #closed = false
 
   constructor(backend: Backend, options: CairnOptions = {}) {
@@ -76,6 +80,29 @@ export class Cairn {
     return this.dataset(name, options)
   }
 
+  /** A live map of a dataset, which is made if it does not exist; the default one unless it is named. */
+  async map<V = unknown>(
+    name?: string,
+    { dataset, ...options }: MapOptions<V> & { readonly dataset?: string | undefined } = {},
+  ): Promise<LiveMap<V>> {
+    return (await this.maps(dataset)).map<V>(name, options)
+  }
+
+  /** All live maps of a dataset. */
+  maps(dataset = 'main'): Promise<LiveMaps> {
+    const known = this.#maps.get(dataset)
+    if (known !== undefined) return known
+    const opening = this.#openMaps(dataset)
+    this.#maps.set(dataset, opening)
+    opening.catch(() => this.#maps.delete(dataset))
+    return opening
+  }
+
+  async #openMaps(name: string): Promise<LiveMaps> {
+    const dataset = await this.open(name)
+    return new LiveMaps({ dataset, now: this.#context.now, log: this.#context.log })
+  }
+
   /** One pointer a dataset, so that all its users in this process share one line of commits. */
   async #pointer(name: string): Promise<Pointer | undefined> {
     this.#checkOpen()
@@ -113,6 +140,15 @@ export class Cairn {
     return restored
   }
 
+  /**
+   * Proves the newest state of a dataset, and makes the newest kept one that is whole current if it is damaged;
+   * also where the damage keeps it from being opened. Who has it open follows.
+   */
+  fallBack(name = 'main', options: FallBackOptions = {}): Promise<FallBackReport> {
+    this.#checkOpen()
+    return fallBack(this.#context, parseDatasetName(name), options)
+  }
+
   /** Gives the space of what was freed back to the system, as far as the store can. */
   compact(
     options: CallOptions = {},
@@ -135,10 +171,17 @@ export class Cairn {
     if (this.#closed) throw new CairnError('closed', 'This store was closed.')
   }
 
-  /** Frees what the store holds. Appends that were not awaited may or may not have been taken. */
+  /**
+   * Writes what live maps have yet to write, and frees what the store holds. Appends that were not awaited
+   * may or may not have been taken. Rejects where something was not written, and is closed then, too.
+   */
   async close(): Promise<void> {
+    const maps = await Promise.allSettled(this.#maps.values())
+    const closing = maps.flatMap((one) => (one.status === 'fulfilled' ? [one.value.close()] : []))
+    const ended = await Promise.allSettled(closing)
     this.#closed = true
     await this.#context.backend.close()
+    for (const one of ended) if (one.status === 'rejected') throw one.reason
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

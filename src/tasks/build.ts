@@ -1,14 +1,18 @@
 /** Building a snapshot. When to build is decided by who asks for it. */
 import type { BuildReport } from '../engine/build.ts'
+import type { Dataset } from '../engine/dataset.ts'
 import { isCairnError } from '../errors.ts'
+import { sessionMeta } from '../live/session-store.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import { printCid } from '../model/cid.ts'
 import { formatTime } from '../model/time.ts'
 import { longOptions, type TaskContext } from './context.ts'
+import { writeSessionFile } from './session-file.ts'
 
 export interface BuildTaskOptions {
   readonly reason?: string | undefined
   readonly tags?: readonly string[] | undefined
+  /** Of a dataset with a session what it says, unless given. */
   readonly meta?: IpldMap | undefined
   /** Build even when nothing is new. */
   readonly force?: boolean | undefined
@@ -34,19 +38,38 @@ export type BuildRecord = Readonly<{
 /** How often somebody else's build may be first. */
 const TRIES = 5
 
+/** What it needs of a task's context. */
+export type BuildContext = Pick<TaskContext, 'cairn' | 'dataset' | 'signal' | 'onProgress'> &
+  Partial<Pick<TaskContext, 'dataDir' | 'log'>>
+
 export async function buildTask(
-  context: TaskContext,
+  context: BuildContext,
   { reason, tags, meta, force }: BuildTaskOptions = {},
 ): Promise<BuildRecord> {
   const dataset = await context.cairn.dataset(context.dataset)
-  const options = { ...longOptions(context), reason, tags, meta, force }
+  const { signal } = context
   for (let attempt = 1; ; attempt++) {
+    const of = meta ?? (await sessionMeta(dataset, { signal }))
+    const options = { ...longOptions(context), reason, tags, meta: of, force }
     try {
-      return recordOf(await dataset.build(options))
+      const record = recordOf(await dataset.build(options))
+      if (record.status === 'built' && of !== undefined) await tellFile(context, dataset)
+      return record
     } catch (error) {
       // The one that was first may have left nothing to do, or some of it: the next try will see.
       if (!isOvertaken(error) || attempt === TRIES) throw error
     }
+  }
+}
+
+/** The file is for people; what was saved is saved without it. */
+async function tellFile({ dataDir, log }: BuildContext, dataset: Dataset): Promise<void> {
+  if (dataDir === undefined) return
+  try {
+    await writeSessionFile(dataDir, dataset)
+  } catch (error) {
+    const message = `The file with the facts of the last save cannot be written: ${String(error)}`
+    log?.error('session.file_unwritten', { dataset: dataset.name, message })
   }
 }
 

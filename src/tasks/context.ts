@@ -2,7 +2,7 @@
  * What every task is given, and what it leaves. A task is something long that is done to one dataset: the
  * command line, cron and the service all run these, and tell of it by the same record.
  */
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Logger, LongOptions } from '../engine/context.ts'
 import { CairnError } from '../errors.ts'
 import type { Backend } from '../store/backend.ts'

@@ -24,7 +24,7 @@ import {
 } from '../backup/folder.ts'
 import { pathsBeside } from '../backup/name.ts'
 import { openCairn } from '../compose.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError, isCairnError, toCairnError, type ErrorCode } from '../errors.ts'
 import { withFiles } from '../util/file-error.ts'

@@ -54,7 +54,7 @@ export type ExportRecord = Readonly<
 const AFTER_TIMEOUT_MS = 3_600_000
 
 export async function exportTask(
-  context: TaskContext,
+  context: Omit<TaskContext, 'backend'>,
   options: ExportTaskOptions = {},
 ): Promise<ExportRecord> {
   return afterExport(context, await exportBackup(context, options), options)

@@ -11,6 +11,8 @@ export interface PruneTaskOptions {
   readonly dryRun?: boolean | undefined
   /** How long to wait for builds and restores under way; a minute unless given. */
   readonly waitMs?: number | undefined
+  /** Let go of damaged states that were kept for a repair. */
+  readonly releaseDamaged?: boolean | undefined
   /** Then give the space back to the system, as far as the store can. */
   readonly gc?: boolean | undefined
 }
@@ -39,12 +41,13 @@ export interface PrunedSnapshot {
 
 export async function pruneTask(
   context: TaskContext,
-  { policy, dryRun, waitMs, gc }: PruneTaskOptions,
+  { policy, dryRun, waitMs, releaseDamaged, gc }: PruneTaskOptions,
 ): Promise<PruneRecord> {
   const { cairn, signal } = context
   const pinned = await exportedSnapshot(context)
   const dataset = await cairn.dataset(context.dataset)
-  const report = await dataset.prune({ policy, pinned, dryRun, waitMs, ...longOptions(context) })
+  const options = { policy, pinned, dryRun, waitMs, releaseDamaged }
+  const report = await dataset.prune({ ...options, ...longOptions(context) })
   const compacts = gc === true && report.status !== 'planned'
   return { ...recordOf(report), space: compacts ? await cairn.compact({ signal }) : null }
 }
