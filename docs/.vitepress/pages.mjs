@@ -13,6 +13,7 @@ const GUIDES = [
   ['docs/guides/to-kubo.md', 'guides/to-kubo', 'Move to Kubo'],
   ['docs/guides/page-entities.md', 'guides/page-entities', 'Page through entities'],
   ['docs/guides/python-state.md', 'guides/python-state', 'Save a server’s state from Python'],
+  ['docs/guides/radish.md', 'guides/radish', 'Move in from JSON cache backups'],
   ['docs/guides/systemd.md', 'guides/systemd', 'Run under systemd'],
   ['docs/guides/prometheus.md', 'guides/prometheus', 'Watch with Prometheus'],
   ['docs/guides/stock-tools.md', 'guides/stock-tools', 'Read a CAR with stock tools'],

@@ -53,7 +53,7 @@ set -eu
 echo bytes > page.tiff; mkdir dir; echo bytes > dir/one; echo '{"title":1}' > meta.json
 echo '{"pi":"a","value":1}' > entities.ndjson
 cairn put scan-7 page.tiff; cairn put scan-7 --value 2; cairn put greeting --value '{"hello":"world"}'
-cairn put scan-8 page.tiff --ver 1
+cairn put scan-8 page.tiff --ver 1; cairn put map/users/ada --value 1
 cairn build-snapshot --tag release; cairn put scan-7 --value 3; cairn build-snapshot; cairn put scan-9 --value 9
 cairn build-snapshot; cairn export-car --out full.car --snapshot latest~1
 cairn export-car --out delta.car --since latest~1
@@ -69,6 +69,7 @@ cp old.car backups/arke-42.car
 cairn list --limit 1 --json | sed 's/.*"next_cursor":"\\([^"]*\\)".*/\\1/' > cursor
 cairn get greeting --json | sed 's/.*"tip":"\\([^"]*\\)".*/\\1/' > tip
 date +%s%3N > now
+cairn export --layout radish --out json
 `
 
 /** What is in an example stands for something of the folder. */

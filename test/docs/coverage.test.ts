@@ -22,6 +22,7 @@ const RUN_BY: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/page-entities.md': ['test/docs/guides.test.ts'],
   'docs/guides/prometheus.md': ['test/docs/guides.test.ts'],
   'docs/guides/python-state.md': ['test/docs/guides.test.ts'],
+  'docs/guides/radish.md': ['test/docs/radish-guide.test.ts'],
   'docs/guides/stock-tools.md': ['test/docs/kubo-guides.test.ts'],
   'docs/guides/systemd.md': ['test/docs/guides.test.ts'],
   'docs/guides/to-kubo.md': ['test/docs/kubo-guides.test.ts'],
@@ -38,6 +39,7 @@ const NOT_RUN: Readonly<Record<string, number>> = {
   'docs/PAGE.md': 1,
   'docs/SERVICE.md': 3,
   'docs/UPGRADE.md': 13,
+  'docs/guides/radish.md': 2,
   'docs/guides/systemd.md': 11,
   'fixtures/README.md': 3,
 }

@@ -5,12 +5,16 @@ import { Exporter } from '../export-line.ts'
 import { counted, formatCount } from '../format.ts'
 import { addMoment, momentOf } from '../moment.ts'
 import { writeNewFile } from '../new-file.ts'
+import { collect } from '../options.ts'
+import { exportRadish } from '../radish-export.ts'
+import { isRadish } from '../radish-layout.ts'
 
 export const exportCommand: CommandSpec = {
   examples: [
     ['cairn export > entities.ndjson', 'ids, versions and CIDs'],
     ['cairn export --values --out entities.ndjson', 'with the contents'],
     ['cairn export --seq 7 --prefix scan-', 'a part of an earlier state'],
+    ['cairn export --layout radish --out json', 'live maps, each a readable JSON file'],
   ],
   define: (command) => {
     command
@@ -20,10 +24,14 @@ export const exportCommand: CommandSpec = {
       .option('--prefix <text>', 'only ids that begin with it')
       .option('--from <pi>', 'only ids from here on, this one included')
       .option('--to <pi>', 'only ids up to here, this one not included')
+      .option('--layout <layout>', 'radish: each live map as a JSON file in the folder of --out')
+      .option('--map <glob>', 'of these maps only, with --layout; may be repeated', collect)
+      .option('--exclude <glob>', 'not of these maps, with --layout; may be repeated', collect)
     addMoment(command)
   },
   run: async (context) => {
     const { options, output } = context
+    if (isRadish(options, '--map', '--exclude')) return exportRadish(context)
     const out = options.text('--out')
     await readDataset(context, async (dataset) => {
       const exporter = new Exporter(dataset, {

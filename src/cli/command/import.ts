@@ -1,7 +1,7 @@
 import type { BulkReport } from '../../engine/bulk.ts'
 import type { Progress } from '../../engine/context.ts'
 import type { Dataset } from '../../engine/dataset.ts'
-import { isCairnError } from '../../errors.ts'
+import { CairnError, isCairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
 import { writeDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { counted, formatCount } from '../format.ts'
@@ -9,21 +9,37 @@ import { commitBatch, cutBatches, type Cut } from '../import-batches.ts'
 import { atLine, parseImportLine, type ImportLine } from '../import-line.ts'
 import { openInput, type Input } from '../input.ts'
 import { readLines, type Line } from '../lines.ts'
+import { importRadish } from '../radish-import.ts'
+import { isRadish } from '../radish-layout.ts'
 
 export const importCommand: CommandSpec = {
   examples: [
     ['cairn import entities.ndjson', '{"pi":"a","value":{"x":1}} on each line'],
     ['cairn --store lmdb:old export --values | cairn import -', 'from one store to another'],
     ['producer | cairn import - --ack', 'one line for each entity once it is durable'],
+    ['cairn import --layout radish json', 'live maps, from readable JSON files'],
   ],
   writes: true,
   define: (command) =>
     command
-      .argument('<file>', 'NDJSON: {"pi","ver"?,"tip"? or "value"?,"ts"?,"exp"?}; - is stdin')
+      .argument('<file...>', 'NDJSON: {"pi","ver"?,"tip"? or "value"?,"ts"?,"exp"?}; - is stdin')
       .option('--batch <n>', 'commit after every N lines, each batch whole or not at all')
-      .option('--ack', 'print {"pi","ver","position"} for each entity when it is durable'),
+      .option('--ack', 'print {"pi","ver","position"} for each entity when it is durable')
+      .option(
+        '--layout <layout>',
+        'radish: files, or folders of them, with a live map each; of several of one map the newest',
+      )
+      .option('--map <name>', 'this map alone, with --layout; a file of another is refused')
+      .option('--into <name>', 'the one file into this map, whatever it says, with --layout')
+      .option('--replace', 'remove the keys that the files lack, with --layout'),
   run: async (context) => {
     const { args, options, signal } = context
+    if (isRadish(options, '--map', '--into', '--replace')) return importRadish(context)
+    if (args.length > 1) {
+      throw new CairnError('usage', 'One file of lines is imported at a time.', {
+        hint: 'Several are one stream to `cat`: cat FILE... | cairn import -',
+      })
+    }
     const batch = options.count('--batch', 1)
     const prompt = options.switch('--ack')
     const input = openInput(args[0] ?? '-', signal)

@@ -1,0 +1,153 @@
+/**
+ * Several files into one folder, all of them or none: written and synced in a folder of their own inside it, and put
+ * in place when all are whole. A name that is taken is never taken over. Dying while they are put in place, which
+ * takes a moment, leaves whole files.
+ */
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  rename,
+  rm,
+  rmdir,
+  stat,
+  type FileHandle,
+} from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { withFiles } from '../util/file-error.ts'
+
+const FLUSH_CHARS = 256 * 1024
+
+export interface WrittenFile {
+  /** Where it lies in the end. */
+  readonly path: string
+  readonly bytes: number
+}
+
+interface Waiting {
+  readonly temporary: string
+  readonly nameOf: (nth: number) => string
+  readonly bytes: number
+}
+
+export class NewFiles {
+  readonly #folder: string
+  /** The outermost folder that was made for it. */
+  readonly #made: string | undefined
+  readonly #temporary: string
+  readonly #waiting: Waiting[] = []
+
+  private constructor(folder: string, made: string | undefined, temporary: string) {
+    this.#folder = folder
+    this.#made = made
+    this.#temporary = temporary
+  }
+
+  static begin(path: string): Promise<NewFiles> {
+    return withFiles(path, async () => {
+      const made = await mkdir(resolve(path), { recursive: true })
+      return new NewFiles(path, made, await mkdtemp(join(path, '.cairn-export-')))
+    })
+  }
+
+  /** Writes a file that will be named `nameOf(1)`, or with the next number whose name is free. */
+  async write(nameOf: Waiting['nameOf'], parts: AsyncIterable<string>): Promise<void> {
+    const temporary = join(this.#temporary, String(this.#waiting.length))
+    await withFiles(this.#folder, async () => {
+      const handle = await open(temporary, 'wx', 0o600)
+      try {
+        const bytes = await writeAll(handle, parts)
+        await handle.sync()
+        this.#waiting.push({ temporary, nameOf, bytes })
+      } finally {
+        await handle.close()
+      }
+    })
+  }
+
+  /** Gives all files their names; they come in the order in which they were written. */
+  async publish(): Promise<WrittenFile[]> {
+    const placed: WrittenFile[] = []
+    try {
+      return await withFiles(this.#folder, async () => {
+        for (const { temporary, nameOf, bytes } of this.#waiting)
+          placed.push({ path: await place(temporary, this.#folder, nameOf), bytes })
+        await rm(this.#temporary, { recursive: true, force: true })
+        await syncFolder(this.#folder)
+        return placed
+      })
+    } catch (error) {
+      await Promise.allSettled(placed.map(({ path }) => rm(path, { force: true })))
+      throw error
+    }
+  }
+
+  /** Leaves nothing behind of what was not published. */
+  async drop(): Promise<void> {
+    await rm(this.#temporary, { recursive: true, force: true })
+    if (this.#made === undefined) return
+    // Only what is empty goes.
+    for (let one = resolve(this.#folder); one.startsWith(this.#made); one = dirname(one)) {
+      try {
+        await rmdir(one)
+      } catch {
+        return
+      }
+    }
+  }
+}
+
+async function writeAll(handle: FileHandle, parts: AsyncIterable<string>): Promise<number> {
+  let pending = ''
+  let bytes = 0
+  const flush = async (): Promise<void> => {
+    const part = Buffer.from(pending)
+    pending = ''
+    bytes += part.length
+    await handle.writeFile(part)
+  }
+  for await (const part of parts) {
+    pending += part
+    if (pending.length >= FLUSH_CHARS) await flush()
+  }
+  await flush()
+  return bytes
+}
+
+async function place(
+  temporary: string,
+  folder: string,
+  nameOf: Waiting['nameOf'],
+): Promise<string> {
+  for (let nth = 1; ; nth++) {
+    const path = join(folder, nameOf(nth))
+    if (await takeName(temporary, path)) return path
+  }
+}
+
+const codeOf = (error: unknown): unknown =>
+  error instanceof Error && 'code' in error ? error.code : undefined
+
+/** False when there is something of that name. Where a file cannot have two names, nobody else may write meanwhile. */
+async function takeName(temporary: string, path: string): Promise<boolean> {
+  try {
+    await link(temporary, path)
+    return true
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return false
+    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(String(codeOf(error)))) throw error
+  }
+  if ((await stat(path).catch(() => undefined)) !== undefined) return false
+  await rename(temporary, path)
+  return true
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path)
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}
