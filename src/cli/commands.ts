@@ -60,6 +60,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/history.ts')).history,
   },
   {
+    name: 'maps',
+    group: READ,
+    summary: 'live maps of programs: list them, bring back what they were',
+    load: async () => (await import('./command/maps.ts')).maps,
+  },
+  {
     name: 'build-snapshot',
     group: SNAPSHOT,
     summary: 'fold the recent entries into a new snapshot',
@@ -173,6 +179,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: OTHER,
     summary: 'is the data safe? a line for each check',
     load: async () => (await import('./command/health.ts')).health,
+  },
+  {
+    name: 'backups',
+    group: OTHER,
+    summary: 'the CARs in the backups folder, newest first',
+    load: async () => (await import('./command/backups.ts')).backups,
   },
   {
     name: 'coverage',

@@ -21,6 +21,10 @@ export const prune: CommandSpec = {
     addRetentionOptions(command)
       .option('--cars', 'CARs in the folder of backups, instead of snapshots in the store')
       .option('--wait <time>', 'how long to wait for builds and restores under way', '1m')
+      .option(
+        '--release-damaged',
+        'let go of what a fall back to an earlier state kept for a repair',
+      )
       .option('--gc', 'then compact the store, or run the garbage collection of the node')
       .option('-n, --dry-run', 'say what would go and change nothing'),
   run: (context) =>
@@ -37,6 +41,7 @@ async function pruneSnapshots(context: CommandContext): Promise<void> {
       policy,
       dryRun: options.switch('--dry-run'),
       waitMs: parseSpan('--wait', options.text('--wait') ?? '1m'),
+      releaseDamaged: options.switch('--release-damaged'),
       gc: options.switch('--gc'),
     })
     await printSnapshots(context, record)
