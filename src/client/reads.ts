@@ -148,7 +148,7 @@ const PAGE = 1000
 const IDLE_MS = 60_000
 
 /** A dataset that is missing is an error. */
-async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
+export async function unlessMissing<T>(answer: Promise<T>): Promise<T | undefined> {
   try {
     return await answer
   } catch (error) {

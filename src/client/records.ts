@@ -204,6 +204,7 @@ export interface BackupRecord {
   readonly checkpoint_cid: string
   readonly snapshot_cid: string
   readonly seq: number
+  readonly reason: string
   readonly timestamp: string
   readonly ts: string
   readonly next: number

@@ -37,12 +37,20 @@ const MAX_ROUNDS = 100
 /** So many requests at a time. */
 const AT_ONCE = 8
 
+export interface SafeOptions extends CallOptions {
+  /** The versions of entities, where there is a shorter way than to ask for one after the other. */
+  readonly versionsOf?: (
+    ids: readonly string[],
+    options: CallOptions,
+  ) => Promise<Map<string, number>>
+}
+
 /** Sends `entries` until they are written once. All of them are, or none. */
 export async function writeSafely(
   target: Target,
   entries: readonly WriteEntry[],
   send: Send,
-  options: CallOptions,
+  options: SafeOptions,
 ): Promise<readonly WrittenRecord[]> {
   // What is sent once needs no version.
   if (target.http.policy.retries === 0) return send(entries)
@@ -71,9 +79,10 @@ const needsVersion = ({ ver, expect_ver }: Conditions): boolean =>
 async function readVersions(
   { http, place }: Target,
   entries: readonly WriteEntry[],
-  { signal }: CallOptions,
+  { signal, versionsOf }: SafeOptions,
 ): Promise<Map<string, number>> {
   const ids = new Set(entries.filter(needsVersion).map(({ pi }) => pi))
+  if (versionsOf !== undefined && ids.size > 0) return versionsOf([...ids], { signal })
   const found = await eachOf([...ids], async (pi): Promise<[string, number]> => {
     try {
       const call = { method: 'GET', path: entityPath(place, pi), retry: 'always', signal } as const

@@ -67,7 +67,7 @@ export function writeCalls(target: Target): WriteCalls {
   }
 }
 
-async function wireEntry({ bytes, ...entry }: WriteEntry): Promise<BatchEntry> {
+export async function wireEntry({ bytes, ...entry }: WriteEntry): Promise<BatchEntry> {
   if (bytes === undefined) return entry
   const whole = bytes instanceof Blob ? new Uint8Array(await bytes.arrayBuffer()) : bytes
   return { ...entry, bytes: base64(whole, true) }
@@ -76,7 +76,7 @@ async function wireEntry({ bytes, ...entry }: WriteEntry): Promise<BatchEntry> {
 const sizeOf = (bytes: Uint8Array | Blob): number =>
   bytes instanceof Blob ? bytes.size : bytes.length
 
-const isLarge = ({ bytes }: WriteEntry): boolean =>
+export const isLarge = ({ bytes }: WriteEntry): boolean =>
   bytes !== undefined && sizeOf(bytes) > MAX_INLINE
 
 /** Bytes as the body, with what is asked for beside them in the address and in headers. */
@@ -103,7 +103,7 @@ function sendBody({ http, place }: Target, { signal }: CallOptions): Send {
   }
 }
 
-function ifHeader(expectTip: string | null | undefined): Record<string, string> {
+export function ifHeader(expectTip: string | null | undefined): Record<string, string> {
   if (expectTip === undefined) return {}
   return expectTip === null ? { 'if-none-match': '*' } : { 'if-match': `"${expectTip}"` }
 }

@@ -32,7 +32,7 @@ export const NEW_SESSION: SessionRecord = {
   metadata: {},
 }
 
-/** More would not fit its block. */
+/** About as many as fit its block. */
 const MAX_USERS = 5000
 const MAX_USER_CHARS = 100
 

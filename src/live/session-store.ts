@@ -1,6 +1,7 @@
 /** The session's record in its dataset: reading it, and changing it whoever else does at the same time. */
 import type { Dataset } from '../engine/dataset.ts'
 import { isCairnError } from '../errors.ts'
+import type { CidBytes } from '../model/cid.ts'
 import type { CallOptions } from '../store/backend.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import { ITEMS_PREFIX, SESSION_ID } from './layout.ts'
@@ -13,12 +14,12 @@ const TRIES = 20
 export async function readSession(
   dataset: Dataset,
   options: CallOptions = {},
-): Promise<{ readonly record: SessionRecord; readonly ver: number } | undefined> {
+): Promise<{ readonly record: SessionRecord; readonly tip: CidBytes } | undefined> {
   const entry = await dataset.get(SESSION_ID, options)
   if (entry === undefined || entry.tip === null) return undefined
   return {
     record: parseSessionRecord(await readValue(dataset, entry.tip, options.signal)),
-    ver: entry.ver,
+    tip: entry.tip,
   }
 }
 
@@ -34,7 +35,7 @@ export async function changeSession(
     const record = change(before)
     if (record === before && there !== undefined) return { record, changed: false }
     try {
-      await dataset.put(SESSION_ID, record, { ...options, expectVer: there?.ver ?? 0 })
+      await dataset.put(SESSION_ID, record, { ...options, expectTip: there?.tip ?? null })
       return { record, changed: true }
     } catch (error) {
       if (!isCairnError(error, 'conflict') || attempt === TRIES) throw error

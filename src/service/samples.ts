@@ -3,7 +3,7 @@
  * kept in memory. The newest half hour is kept as it was taken, the day by the minute. Bounded: rings of a
  * fixed size, for so many datasets.
  */
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { DatasetHead } from '../engine/head.ts'
 
 export interface Sample {

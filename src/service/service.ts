@@ -4,15 +4,17 @@
  */
 import type { Automation } from '../automation/automation.ts'
 import type { Values } from '../config/schema.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Logger } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { HealthWatch } from '../health/watch.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import type { Backend } from '../store/backend.ts'
 import type { Tokens } from './access/tokens.ts'
+import type { Heartbeats } from './heartbeats.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { Samples } from './samples.ts'
+import type { SessionStore } from './session-store.ts'
 
 export interface Service {
   readonly cairn: Cairn
@@ -30,6 +32,8 @@ export interface Service {
   readonly health: HealthWatch
   readonly metrics: Metrics
   readonly samples: Samples
+  readonly sessions: SessionStore
+  readonly heartbeats: Heartbeats
   readonly tokens: Tokens
   readonly log: Logger
   readonly now: () => number

@@ -41,5 +41,6 @@ test('the examples of the clients do what they say', async () => {
     '0 user:1\n1 user:2\n2 user:3\n3 user:1\n4 picture\n5 door\n',
     'Joan\n3\nTrue\n',
     'sensor:7 1\nconflict 1\n[1]\nNone\n',
+    "4 {'score': 3} ['alice', 'avatar', 'bob', 'token']\nTrue\n",
   ])
 })

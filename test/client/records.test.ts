@@ -7,13 +7,16 @@ import type { CoverageReport } from '../../src/health/coverage-report.ts'
 import type { HealthReport as ServiceHealth } from '../../src/health/report.ts'
 import type * as care from '../../src/client/care-records.ts'
 import type * as jobs from '../../src/client/job-records.ts'
+import type * as live from '../../src/client/live-records.ts'
 import type * as mine from '../../src/client/records.ts'
 import type * as backups from '../../src/service/schemas/backup.ts'
 import type * as datasets from '../../src/service/schemas/dataset.ts'
 import type * as entries from '../../src/service/schemas/entry.ts'
 import type * as jobSchemas from '../../src/service/schemas/job.ts'
+import type * as maps from '../../src/service/schemas/map.ts'
 import type * as pages from '../../src/service/schemas/page.ts'
 import type * as samples from '../../src/service/schemas/sample.ts'
+import type * as sessions from '../../src/service/schemas/session.ts'
 import type * as snapshots from '../../src/service/schemas/snapshot.ts'
 
 /** Each can stand for the other. */
@@ -44,6 +47,16 @@ const held: readonly true[] = [
   yes<Same<care.CoverageRecord, CoverageReport>>(),
   yes<Same<care.SamplesRecord, samples.SamplesRecord>>(),
   yes<Same<care.SamplesQuery, Partial<samples.SamplesQuery>>>(),
+  yes<Same<live.MapRecord, maps.MapAnswer>>(),
+  yes<Same<live.MapsPageRecord, maps.MapsPage>>(),
+  yes<Same<live.KeysQuery, Partial<maps.KeysQuery>>>(),
+  yes<Same<live.KeysPageRecord, maps.KeysPage>>(),
+  yes<Same<live.KeysFoundRecord, maps.KeysFound>>(),
+  yes<Same<live.WrittenKeyRecord, maps.WrittenKey>>(),
+  yes<Same<live.SessionRecord, sessions.SessionAnswer>>(),
+  yes<Same<live.ConnectedRecord, sessions.ConnectedRecord>>(),
+  yes<Same<live.SavedRecord, sessions.SavedRecord>>(),
+  yes<Same<live.DisconnectedRecord, sessions.DisconnectedRecord>>(),
   yes<Same<jobs.Job, ServiceJob>>(),
   yes<Same<jobs.JobRequest, jobSchemas.JobRequest>>(),
   yes<Same<jobs.JobKind, JobKind>>(),

@@ -85,6 +85,9 @@ async function fill(url: string, token: string | undefined): Promise<Known> {
   await send('PUT', `${MAIN}/entities/bytes`, {
     bytes: Buffer.from('some bytes').toString('base64'),
   })
+  await send('POST', `${MAIN}/maps/users/keys`, { set: { alice: { n: 1 }, bob: 'bytes' } })
+  await send('PUT', `${MAIN}/maps/cache`, { ttl_ms: 3_600_000 })
+  await send('POST', `${MAIN}/session/connect`, { user: 'alice' })
   await run({ kind: 'build', tags: ['first'], meta: { users: 2 } })
   const { id, result } = await run({ kind: 'export' })
   const written = await send('PUT', `${MAIN}/entities/e1`, { value: 'another' })

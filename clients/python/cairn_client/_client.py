@@ -8,6 +8,7 @@ from typing import Any, List, Optional
 from ._dataset import Dataset
 from ._http import Http, Request
 from ._retry import Policy
+from ._session import Session
 
 
 class Client:
@@ -18,6 +19,16 @@ class Client:
 
     def dataset(self, name: str) -> Dataset:
         return Dataset(self._http, name)
+
+    def session(
+        self,
+        user: str,
+        heartbeat: float = 30.0,
+        timeout: Optional[float] = None,
+        dataset: str = "main",
+    ) -> Session:
+        """``with client.session("Alice", heartbeat=30) as s:`` keeps the user connected; see ``Session``."""
+        return self.dataset(dataset).session(user, heartbeat, timeout)
 
     def datasets(self) -> List[str]:
         names: List[str] = self._http.json(Request("GET", "/v1/datasets"))["datasets"]

@@ -14,8 +14,10 @@ from ._error import CairnError
 from ._events import read_events
 from ._files import save
 from ._http import Http, Request, Stream
+from ._map import Map
 from ._paths import entity_path, segment
 from ._retry import back_off, is_passing
+from ._session import Session
 from ._write import Entry, Written, write_safely
 
 Record = Dict[str, Any]
@@ -141,6 +143,33 @@ class Dataset:
         path = f"{entity_path(self._place, entry['pi'])}/content"
         request = Request("PUT", path, query, body=entry["bytes"], headers=headers)
         return [self._http.json(request)]
+
+    # Live state
+
+    def map(self, name: str) -> Map:
+        """A dict of the dataset, made with its first key."""
+        return Map(self._http, self._place, name)
+
+    def maps(self) -> Iterator[Record]:
+        """``name``, ``kind``, ``ttl_ms`` and ``count`` of each, by name."""
+        cursor: Optional[str] = None
+        while True:
+            page = self._read("/maps", {"cursor": cursor})
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def session(
+        self, user: str, heartbeat: float = 30.0, timeout: Optional[float] = None
+    ) -> Session:
+        """``with ds.session("Alice") as s:`` keeps the user connected; see ``Session``."""
+        return Session(self._http, self._place, user, heartbeat, timeout)
+
+    def session_record(self) -> Record:
+        """Who is connected, ``initialized``, ``metadata``."""
+        found: Record = self._read("/session")
+        return found
 
     # The log
 

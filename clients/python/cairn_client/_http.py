@@ -118,6 +118,11 @@ class Http:
         self._lock = threading.Lock()
         self._kept: List[http.client.HTTPConnection] = []
         self.policy = policy
+        self._url = url
+
+    def fresh(self, policy: Policy) -> Http:
+        """Another one to the same service, which shares neither connections nor locks."""
+        return Http(self._url, self._token, policy, self._context)
 
     def ask(self, request: Request) -> Answer:
         """The whole answer; sent again as the policy allows."""

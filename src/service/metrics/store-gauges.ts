@@ -5,7 +5,7 @@
 import { stat } from 'node:fs/promises'
 import { Gauge, type Registry } from 'prom-client'
 import { exportedAt, readBackups, type Backup } from '../../backup/folder.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { DatasetHead } from '../../engine/head.ts'
 import type { Finding, HealthReport, Level } from '../../health/report.ts'
 import { JOB_KINDS, type Job } from '../../jobs/job.ts'

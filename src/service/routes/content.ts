@@ -155,21 +155,23 @@ interface Wanted {
   readonly cid: CidBytes
   /** Set once it is known that there is such content. */
   readonly forever?: string
+  /** The entity tag, where it is not the CID. */
+  readonly tag?: string
   readonly format?: 'raw' | undefined
 }
 
-async function sendContent(
+export async function sendContent(
   service: Service,
   request: FastifyRequest,
   reply: FastifyReply,
-  { name, cid, forever, format }: Wanted,
+  { name, cid, forever, tag = `"${printCid(cid)}"`, format }: Wanted,
 ): Promise<FastifyReply> {
   const dataset = await service.dataset(name)
   const { signal } = request
   const found = await (
     format === 'raw' ? blockOf(service, cid, signal) : dataset.content(cid, { signal })
   ).catch((error: unknown) => Promise.reject(elsewhere(error, cid)))
-  const known = isKnown(request, reply, `"${printCid(cid)}"`)
+  const known = isKnown(request, reply, tag)
   if (forever !== undefined) reply.header('cache-control', forever)
   if (known) return reply.code(304).send(null)
   if (found instanceof Uint8Array)

@@ -12,9 +12,13 @@ import { entityRoutes } from './entities.ts'
 import { entryRoutes } from './entries.ts'
 import { healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
+import { mapKeyRoutes } from './map-key.ts'
+import { mapKeysRoutes } from './map-keys.ts'
+import { mapRoutes } from './maps.ts'
 import { pageRoutes } from './page.ts'
 import { probeRoutes } from './probes.ts'
 import { rollbackRoutes } from './rollback.ts'
+import { sessionRoutes } from './session.ts'
 import { snapshotRoutes } from './snapshots.ts'
 
 /** Every route names its whole URL, its `config.right`, `operationId`, `tags` and all its schemas. */
@@ -32,8 +36,12 @@ export const ROUTES: readonly Routes[] = [
   entryRoutes,
   healthRoutes,
   jobRoutes,
+  mapKeyRoutes,
+  mapKeysRoutes,
+  mapRoutes,
   pageRoutes,
   probeRoutes,
   rollbackRoutes,
+  sessionRoutes,
   snapshotRoutes,
 ]

@@ -148,8 +148,8 @@ function jobOf({ jobs }: Service, dataset: string, id: string): Job {
   })
 }
 
-/** Nobody waits longer than the service lives. */
-async function waitFor(
+/** The job at its end, or as it is when the time is over. Nobody waits longer than the service lives. */
+export async function waitFor(
   { jobs, draining }: Service,
   { id }: Job,
   timeoutMs: number,

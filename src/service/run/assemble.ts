@@ -3,7 +3,7 @@ import { setMaxListeners } from 'node:events'
 import { createAutomation, type Automation } from '../../automation/automation.ts'
 import type { AutomationState } from '../../automation/state.ts'
 import type { Config } from '../../config/resolve.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { Logger } from '../../engine/context.ts'
 import { isCairnError } from '../../errors.ts'
 import { openHealthWatch } from '../../health/watch.ts'
@@ -11,8 +11,10 @@ import { JOB_KINDS } from '../../jobs/job.ts'
 import { Jobs } from '../../jobs/jobs.ts'
 import type { Backend } from '../../store/backend.ts'
 import { openTokens, type Tokens } from '../access/tokens.ts'
+import { createHeartbeats } from '../heartbeats.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { createSamples } from '../samples.ts'
+import { createSessionStore } from '../session-store.ts'
 import { sharedDatasets, type Service } from '../service.ts'
 import type { LastRun } from '../metrics/store-gauges.ts'
 
@@ -50,7 +52,33 @@ export function assemble({ config, metrics, ...parts }: Parts): Service {
     now,
   })
   const samples = createSamples({ cairn, dataset, now, stop: parts.draining })
-  return { ...parts, dataset, values, jobs, automation, health, metrics, samples, tokens }
+  const live = liveOf({ ...parts, dataset, automation })
+  return { ...parts, dataset, values, jobs, automation, health, metrics, samples, tokens, ...live }
+}
+
+function liveOf({
+  cairn,
+  dataset,
+  automation,
+  log,
+  draining,
+}: Pick<Service, 'cairn' | 'dataset' | 'automation' | 'log' | 'draining'>): Pick<
+  Service,
+  'sessions' | 'heartbeats'
+> {
+  const sessions = createSessionStore({
+    dataset,
+    onChange: (name) => automation.noteChange(name),
+  })
+  const heartbeats = createHeartbeats({
+    sessions,
+    datasets: () => cairn.datasets(),
+    generation: async (name) => (await (await dataset(name)).head()).generation.tag,
+    save: (name, reason) => automation.save(name, reason),
+    log,
+    stop: draining,
+  })
+  return { sessions, heartbeats }
 }
 
 function lastRuns(automation: Automation, dataset: string): LastRun[] {

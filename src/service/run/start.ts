@@ -5,7 +5,7 @@
 import { openBackend } from '../../compose.ts'
 import type { Config } from '../../config/resolve.ts'
 import type { Values } from '../../config/schema.ts'
-import { Cairn } from '../../engine/cairn.ts'
+import { Cairn } from '../../cairn.ts'
 import type { Logger } from '../../engine/context.ts'
 import { CairnError, toCairnError } from '../../errors.ts'
 import type { Backend } from '../../store/backend.ts'
@@ -70,6 +70,7 @@ export async function startService(options: StartOptions): Promise<Started> {
     const url = await listen(app, config.values)
     service.health.start()
     service.samples.start()
+    service.heartbeats.start()
     log.info('service.listening', { message: `Server started: ${url}`, url })
     const running = { service, app, drain: () => draining.abort() }
     return {

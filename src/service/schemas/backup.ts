@@ -61,6 +61,7 @@ const SidecarSchema: ObjectSchema<SidecarRecord> = strict({
   checkpoint_cid: CidText,
   snapshot_cid: CidText,
   seq: Count,
+  reason: Text,
   timestamp: Text,
   ts: Text,
   next: Count,

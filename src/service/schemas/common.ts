@@ -144,6 +144,12 @@ export const TimeText: Schema<string> = matching(
   'RFC 3339 with its zone, or milliseconds since 1970',
 )
 
+/** When a key of a map ends. */
+export const ExpiryText: Schema<string> = matching(
+  `^(?:never|${TIME_PATTERN}|\\d{1,15})$`,
+  'RFC 3339 with its zone, milliseconds since 1970, or never',
+)
+
 /** Larger bytes are a body of their own (`PUT .../content`). */
 const MAX_BASE64_CHARS = Math.ceil((1 << 20) / 3) * 4
 

@@ -166,7 +166,7 @@ const Fields: ObjectSchema<JobValue> = strict({
   error: nullable(Failure),
 })
 
-const Job = schemaOf<JobValue>({ ...Fields })
+export const Job: Schema<JobValue> = schemaOf({ ...Fields })
 
 export const JobAnswer: ObjectSchema<{ job: JobValue }> = strict({ job: Job })
 
