@@ -5,7 +5,7 @@
  */
 import { mkdir, mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { RestoredCar } from '../engine/restore-car.ts'

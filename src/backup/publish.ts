@@ -2,6 +2,7 @@
  * Giving files their final names. Everything is written and synced under names nobody looks for; a file
  * then gets its name in one step, and never takes that of one that is there.
  */
+import type { Stats } from 'node:fs'
 import { link, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError } from '../errors.ts'
@@ -21,7 +22,7 @@ export async function publish(temporary: string, final: string): Promise<boolean
     if (code === 'EEXIST') return false
     if (!NO_LINKS.has(code)) throw error
   }
-  if (await isThere(final)) return false
+  if ((await statOf(final)) !== undefined) return false
   await rename(temporary, final)
   return true
 }
@@ -52,20 +53,24 @@ export async function syncFolder(path: string): Promise<void> {
   await folder.sync()
 }
 
-async function isThere(path: string): Promise<boolean> {
-  return stat(path).then(
-    () => true,
-    (error: unknown) => {
-      if (codeOf(error) === 'ENOENT') return false
-      throw error
-    },
-  )
+async function statOf(path: string): Promise<Stats | undefined> {
+  return stat(path).catch((error: unknown) => {
+    if (codeOf(error) === 'ENOENT') return undefined
+    throw error
+  })
 }
 
-/** Refuses to write where something is. */
-export async function refuseExisting(paths: readonly string[]): Promise<void> {
+/** Refuses to write where something is; with `force` only where that is no regular file, as a device is not. */
+export async function refuseExisting(paths: readonly string[], force = false): Promise<void> {
   for (const path of paths) {
-    if (!(await isThere(path))) continue
+    const there = await statOf(path)
+    if (there === undefined || (force && there.isFile())) continue
+    if (!there.isFile()) {
+      throw new CairnError('usage', `The file ${path} cannot be replaced: it is no regular file.`, {
+        hint: 'Name a file, or write to standard output with "-".',
+        path,
+      })
+    }
     throw new CairnError('usage', `The file ${path} is there already.`, {
       hint: 'Name another file, or replace it with --force.',
       path,
@@ -77,9 +82,9 @@ export async function refuseExisting(paths: readonly string[]): Promise<void> {
 export async function checkFolder(folder: string, path: string): Promise<void> {
   const cannot = (why: string, hint: string): CairnError =>
     new CairnError('usage', `The file ${path} cannot be written: ${why}.`, { hint, path })
-  if (!(await isThere(folder))) throw cannot('there is no such folder', 'Check the path.')
-  const isFolder = (await isThere(path)) && (await stat(path)).isDirectory()
-  if (isFolder) throw cannot('it is a folder', 'Name a file.')
+  if ((await statOf(folder)) === undefined)
+    throw cannot('there is no such folder', 'Check the path.')
+  if ((await statOf(path))?.isDirectory() === true) throw cannot('it is a folder', 'Name a file.')
 }
 
 /** Removes what was never finished, by processes that are long gone: nothing was written to it for a day. */

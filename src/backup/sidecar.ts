@@ -21,6 +21,8 @@ export interface Sidecar {
   readonly checkpoint_cid: string
   readonly snapshot_cid: string
   readonly seq: number
+  /** Why its snapshot was built. */
+  readonly reason: string
   /** When it was exported, as in the name of the file. */
   readonly timestamp: string
   /** The moment of the newest entry in it. */
@@ -90,6 +92,7 @@ export function sidecarOf(
     checkpoint_cid: printCid(exported.checkpoint),
     snapshot_cid: printCid(exported.snapshot),
     seq: exported.seq,
+    reason: exported.reason,
     timestamp,
     ts: new Date(exported.ts).toISOString(),
     next: exported.next,
@@ -154,6 +157,7 @@ const CHECKS: Readonly<Partial<Record<keyof Sidecar, Check>>> = {
   checkpoint_cid: isCid,
   snapshot_cid: isCid,
   seq: isCount,
+  reason: (value) => typeof value === 'string' && value.length <= 4096,
   timestamp: (value) => typeof value === 'string' && parseTimestamp(value) !== undefined,
   ts: isTime,
   next: isCount,

@@ -71,7 +71,7 @@ export async function exportToFile(
   const folder = dirname(path)
   const paths = pathsBeside(path)
   await checkFolder(folder, path)
-  await refuseExisting(options.force ? [] : Object.values(paths))
+  await refuseExisting(Object.values(paths), options.force)
   await removeStale(folder, options.now())
   await checkSpace(dataset, folder, undefined, options)
   const none = (): Promise<undefined> => Promise.resolve(undefined)

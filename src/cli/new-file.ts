@@ -40,9 +40,11 @@ export async function writeNewFile(
 
 async function refuseExisting(path: string, force: boolean): Promise<void> {
   const there = await stat(path).catch(() => undefined)
-  if (there?.isDirectory() === true) {
-    throw new CairnError('usage', `The file ${path} cannot be written: it is a folder.`, {
-      hint: 'Name a file.',
+  // A device or a pipe would be replaced by the file: /dev/null, for everybody on the machine.
+  if (there?.isFile() === false) {
+    const what = there.isDirectory() ? 'a folder' : 'no regular file'
+    throw new CairnError('usage', `The file ${path} cannot be written: it is ${what}.`, {
+      hint: 'Name a file, or write to standard output and redirect that.',
       path,
     })
   }

@@ -23,6 +23,7 @@ import {
   type Backup,
 } from '../backup/folder.ts'
 import { pathsBeside } from '../backup/name.ts'
+import { refuseExisting } from '../backup/publish.ts'
 import { openCairn } from '../compose.ts'
 import type { Cairn } from '../cairn.ts'
 import type { Dataset } from '../engine/dataset.ts'
@@ -86,7 +87,9 @@ async function writeReports(
     await mkdir(folder, { recursive: true, mode: 0o700 })
     await writeReport(path, report)
   })
-  if (also !== undefined) await withFiles(also, () => writeReport(also, report))
+  if (also === undefined) return
+  await refuseExisting([also], true)
+  await withFiles(also, () => writeReport(also, report))
 }
 
 interface Rehearsed {

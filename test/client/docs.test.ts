@@ -39,6 +39,7 @@ test('the examples of the clients do what they say', async () => {
     'Ada\nuser:2 1\nuser:3 1\n2\n',
     'bytes 3000000\ntrue\n',
     '0 user:1\n1 user:2\n2 user:3\n3 user:1\n4 picture\n5 door\n',
+    'ada 3\ngrace 5\nguest 1\ntrue\n',
     'Joan\n3\nTrue\n',
     'sensor:7 1\nconflict 1\n[1]\nNone\n',
     "4 {'score': 3} ['alice', 'avatar', 'bob', 'token']\nTrue\n",
