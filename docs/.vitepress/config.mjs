@@ -27,7 +27,7 @@ export default defineConfig({
   outDir: 'site',
   base: process.env.CAIRN_DOCS_BASE ?? '/',
   // Everything else that ends in .md lies in these places.
-  srcExclude: ['!(docs|clients|*.md)/**', 'docs/site/**'],
+  srcExclude: ['!(docs|clients|examples|*.md)/**', 'docs/site/**'],
   rewrites: (source) => (sources.has(source) ? `${addressOf(source)}.md` : source),
   lang: 'en',
   title: 'Cairn',

@@ -6,6 +6,7 @@ const TUTORIALS = [
 ]
 
 const GUIDES = [
+  ['docs/guides/live-state.md', 'guides/live-state', 'Keep your server’s state'],
   ['docs/guides/offsite.md', 'guides/offsite', 'Back up offsite'],
   ['docs/guides/encrypt.md', 'guides/encrypt', 'Encrypt backups'],
   ['docs/guides/disaster.md', 'guides/disaster', 'Restore after a disaster'],
@@ -19,11 +20,18 @@ const GUIDES = [
   ['docs/guides/stock-tools.md', 'guides/stock-tools', 'Read a CAR with stock tools'],
 ]
 
+const EXAMPLES = [
+  ['examples/scene-server/README.md', 'examples/scene-server', 'A scene server'],
+  ['examples/cache-server/README.md', 'examples/cache-server', 'An expiring cache'],
+  ['examples/python/README.md', 'examples/python', 'A game in Python'],
+]
+
 const RUNNING = [
   ['docs/DEPLOY.md', 'running/deploy', 'Deployment'],
   ['docs/SERVICE.md', 'running/service', 'The service'],
   ['docs/PAGE.md', 'running/page', 'The page'],
   ['docs/OPERATIONS.md', 'running/operations', 'Operations'],
+  ['docs/TROUBLESHOOTING.md', 'running/troubleshooting', 'When state is not kept'],
   ['docs/UPGRADE.md', 'running/upgrade', 'Upgrading'],
   ['docs/EXAMPLES.md', 'running/examples', 'Files to copy'],
 ]
@@ -66,6 +74,7 @@ const DECISIONS = 'docs/adr/README.md'
 export const SECTIONS = [
   ['Tutorials', TUTORIALS],
   ['How to', GUIDES],
+  ['Examples', EXAMPLES],
   ['Running it', RUNNING],
   ['Reference', REFERENCE],
   ['Explained', EXPLAINED],

@@ -3,7 +3,7 @@ import type { Command } from 'commander'
 import type { StoreOptions } from '../compose.ts'
 import type { Config } from '../config/resolve.ts'
 import type { Values } from '../config/schema.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Logger, LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { Backend } from '../store/backend.ts'
@@ -51,7 +51,7 @@ export async function withStore<T>(
 ): Promise<T> {
   const { config, log, signal } = context
   const { openBackend } = await import('../compose.ts')
-  const engine = await import('../engine/cairn.ts')
+  const engine = await import('../cairn.ts')
   const { values } = config
   const waiting = setTimeout(() => {
     context.output.note(`waiting for ${values.store} to answer; it may be starting`)

@@ -181,6 +181,7 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
       'top',
       'serve',
       'backups',
+      'doctor',
       'maps restore',
     ],
     fallback: ({ data_dir }) => `${data_dir}/backups`,

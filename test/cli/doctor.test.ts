@@ -23,6 +23,10 @@ afterAll(() => box.remove())
 const checksOf = (report: Record<string, unknown>): Map<string, Check> =>
   new Map((report['checks'] as Check[]).map((check) => [check.name, check]))
 
+/** A folder for temporary files may lie in memory, which is one warning more. */
+const inMemory = (checks: Map<string, Check>): number =>
+  checks.get('file system')?.status === 'warning' ? 1 : 0
+
 test('without a store the verdict is 18, and every check is there', async () => {
   const { code, stdout, stderr } = await box.run(['doctor', '--json'])
   expect(code).toBe(18)
@@ -39,8 +43,9 @@ test('without a store the verdict is 18, and every check is there', async () => 
 test('with a store all is well', async () => {
   await box.ok(['put', 'a', '--value', '1'])
   const report = await box.json(['doctor'])
-  expect(report).toMatchObject({ healthy: true, warnings: 0, failures: 0 })
   const checks = checksOf(report)
+  const always = inMemory(checks)
+  expect(report).toMatchObject({ healthy: true, warnings: always, failures: 0 })
   for (const name of [
     'clock',
     'permissions',
@@ -54,7 +59,9 @@ test('with a store all is well', async () => {
   }
   const text = await box.ok(['doctor'])
   expect(text).toContain('ok       store: lmdb:./.cairn/store opens\n')
-  expect(text.trimEnd().split('\n').at(-1)).toBe('healthy, 0 warnings')
+  expect(text.trimEnd().split('\n').at(-1)).toBe(
+    `healthy, ${always} warning${always === 1 ? '' : 's'}`,
+  )
 })
 
 test('an open folder, a misspelt variable and a secret for all eyes are warnings', async () => {
@@ -63,7 +70,7 @@ test('an open folder, a misspelt variable and a secret for all eyes are warnings
   await chmod(box.path('.env'), 0o644)
   const report = await box.json(['doctor'], { env: { CAIRN_STROE: 'x' } })
   const checks = checksOf(report)
-  expect(report).toMatchObject({ healthy: true, warnings: 3 })
+  expect(report).toMatchObject({ healthy: true, warnings: 3 + inMemory(checks) })
   expect(checks.get('permissions')).toMatchObject({
     status: 'warning',
     hint: expect.stringContaining('chmod 700'),

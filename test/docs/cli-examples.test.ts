@@ -54,6 +54,8 @@ echo bytes > page.tiff; mkdir dir; echo bytes > dir/one; echo '{"title":1}' > me
 echo '{"pi":"a","value":1}' > entities.ndjson
 cairn put scan-7 page.tiff; cairn put scan-7 --value 2; cairn put greeting --value '{"hello":"world"}'
 cairn put scan-8 page.tiff --ver 1; cairn put map/users/ada --value 1
+for map in users tokens; do cairn put "maps/$map" --value '{"schema":"cairn/map@1","kind":"named","ttl_ms":null}'; done
+cairn put map/users/alice --value 1; cairn append map/users/alice --delete
 cairn build-snapshot --tag release; cairn put scan-7 --value 3; cairn build-snapshot; cairn put scan-9 --value 9
 cairn build-snapshot; cairn export-car --out full.car --snapshot latest~1
 cairn export-car --out delta.car --since latest~1

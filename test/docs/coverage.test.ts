@@ -19,6 +19,8 @@ const RUN_BY: Readonly<Record<string, readonly string[]>> = {
   'docs/guides/disaster.md': ['test/docs/guides.test.ts'],
   'docs/guides/encrypt.md': ['test/docs/guides.test.ts'],
   'docs/guides/offsite.md': ['test/docs/guides.test.ts'],
+  'docs/TROUBLESHOOTING.md': ['test/docs/live-state.test.ts'],
+  'docs/guides/live-state.md': ['test/docs/live-state.test.ts'],
   'docs/guides/page-entities.md': ['test/docs/guides.test.ts'],
   'docs/guides/prometheus.md': ['test/docs/guides.test.ts'],
   'docs/guides/python-state.md': ['test/docs/guides.test.ts'],

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest'
 import { openLmdb } from '../../src/backend/lmdb/index.ts'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { bytesEqual } from '../../src/model/cid.ts'
 import { collect, expectRefused, newestCommit, openTest, tempDir } from '../helpers/engine.ts'
 import { tipOf } from '../helpers/entries.ts'

@@ -2,7 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { BUILD_PHASES, type Observe, type ObservedFields } from '../../src/engine/observe.ts'
 import { SILENT } from '../../src/engine/context.ts'
 import { wrapBackend } from '../helpers/counting-backend.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { Backend } from '../../src/store/backend.ts'
 

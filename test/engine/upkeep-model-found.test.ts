@@ -1,7 +1,7 @@
 /** What a hostile look at rollback, restore and prune has found, one story each. */
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { printCid } from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'

@@ -11,9 +11,8 @@ import { openMemory } from '../../src/backend/memory.ts'
 import type { OpenCar } from '../../src/car/state.ts'
 import { encodeJson } from '../../src/content/encode.ts'
 import { refuseMissing } from '../../src/content/complete.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
-import type { ImportEntry } from '../../src/engine/import-entry.ts'
 import { isCairnError } from '../../src/errors.ts'
 import { printCid, type CidBytes } from '../../src/model/cid.ts'
 import type { Commit } from '../../src/model/commit.ts'
@@ -156,7 +155,7 @@ async function append(
   const dataset = await real.cairn.dataset(of.name)
   const newest = entriesOf(of.newest.state)
   const at = Math.max(model.now, of.newest.ts)
-  const answers = await dataset.appendBatch(items as readonly ImportEntry[])
+  const answers = await dataset.appendBatch(items)
   const entries: Logged[] = []
   const { state, kept } = of.newest
   for (const [i, { pi, ver, position }] of answers.entries()) {

@@ -1,7 +1,7 @@
 /** What the tools on CARs share: which files they read, and opening them. */
 import type { Command } from 'commander'
 import type { CarFile } from '../../car/file.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { Dataset } from '../../engine/dataset.ts'
 import { CairnError } from '../../errors.ts'
 import { longOptions, type CommandContext } from '../command.ts'

@@ -5,7 +5,7 @@ import { formatBytes, printable } from '../format.ts'
 export const backups: CommandSpec = {
   examples: [
     ['cairn backups', 'newest first: when, size, snapshot, file, and why'],
-    ['cairn backups --since 2026-01-31T00:00:00Z --count', 'how many there are since then'],
+    ['cairn backups --since 2026-05-01T00:00:00Z --count', 'how many there are since then'],
   ],
   define: (command) => {
     command

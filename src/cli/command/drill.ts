@@ -1,4 +1,4 @@
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import { isCairnError } from '../../errors.ts'
 import { DRILL_SAMPLE, drillTask, noteNoLive, type DrillRecord } from '../../tasks/drill.ts'
 import { durationOption, identitiesOption } from '../backup-options.ts'

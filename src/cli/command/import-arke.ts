@@ -8,7 +8,7 @@ import {
 import type { Finding, FindingGroup } from '../../arke/report.ts'
 import type { OldSource } from '../../arke/source.ts'
 import { stripApiPath } from '../../config/store-name.ts'
-import { Cairn } from '../../engine/cairn.ts'
+import { Cairn } from '../../cairn.ts'
 import { CairnError } from '../../errors.ts'
 import { parseCid } from '../../model/cid.ts'
 import { longOptions, type CommandContext, type CommandSpec } from '../command.ts'

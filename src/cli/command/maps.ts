@@ -28,7 +28,7 @@ const TOOLS: readonly CommandEntry[] = [
 export const maps: CommandSpec = {
   examples: [
     ['cairn maps list', 'names, kinds and how many keys'],
-    ['cairn maps restore users --at 2026-01-31T12:00:00Z', 'the others stay as they are'],
+    ['cairn maps restore users --at 2026-05-01T12:00:00Z', 'the others stay as they are'],
     ['cairn maps undelete users alice', 'brings one key back'],
   ],
   define: (command) => {

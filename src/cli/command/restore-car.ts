@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { openCars } from '../../backup/open-cars.ts'
 import { factsOf, findCarState, type OpenCar } from '../../car/state.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
 import { restoreOpened, targetOf, type RestoreRecord } from '../../tasks/restore.ts'
 import { identitiesOption } from '../backup-options.ts'

@@ -1,4 +1,5 @@
 /** Checks of this machine: Node, clock, space, permissions, and what the settings were read from. */
+import type { StatsFs } from 'node:fs'
 import { stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, resolve } from 'node:path'
@@ -21,6 +22,7 @@ export async function checkMachine(config: Config, now: number): Promise<CheckRe
     checkEnvironment(process.env),
     ...(await checkSettingFiles(config)),
     await checkFolder(folder),
+    await checkFileSystem(folder ?? config.values.data_dir),
     await checkSpace('space', folder ?? config.values.data_dir),
     await checkSpace('temporary space', tmpdir()),
   ]
@@ -87,15 +89,40 @@ async function checkFolder(folder: string | undefined): Promise<CheckResult> {
   return warning(name, `${folder} is open to others (${mode}).`, `Run: chmod 700 ${folder}`)
 }
 
-/** Of the nearest folder that is there. */
+/** File systems that lie in memory, by the numbers that Linux has for them. */
+const IN_MEMORY: ReadonlyMap<number, string> = new Map([
+  [0x01021994, 'tmpfs'],
+  [0x858458f6, 'ramfs'],
+])
+
+async function checkFileSystem(path: string): Promise<CheckResult> {
+  const found = await fileSystemOf(path)
+  return fileSystemResult(found?.folder ?? path, found?.system.type)
+}
+
+export function fileSystemResult(folder: string, type: number | undefined): CheckResult {
+  const name = 'file system'
+  const kind = type === undefined ? undefined : IN_MEMORY.get(type)
+  if (kind === undefined) return ok(name, `${folder} does not lie in memory`)
+  const hint = 'Name a folder on a disk; in a container, mount a volume there.'
+  return warning(name, `${folder} lies in memory (${kind}): a restart empties it.`, hint)
+}
+
 async function checkSpace(name: string, path: string): Promise<CheckResult> {
-  let folder = resolve(path)
-  for (;;) {
-    const space = await statfs(folder).catch(() => undefined)
-    if (space !== undefined) return spaceResult(name, folder, space.bavail * space.bsize)
-    if (dirname(folder) === folder)
-      return failed(name, `${path} cannot be looked at.`, 'Check the path.')
-    folder = dirname(folder)
+  const found = await fileSystemOf(path)
+  if (found === undefined) return failed(name, `${path} cannot be looked at.`, 'Check the path.')
+  const { folder, system } = found
+  return spaceResult(name, folder, system.bavail * system.bsize)
+}
+
+/** Of the nearest folder that is there. */
+async function fileSystemOf(
+  path: string,
+): Promise<{ readonly folder: string; readonly system: StatsFs } | undefined> {
+  for (let folder = resolve(path); ; folder = dirname(folder)) {
+    const system = await statfs(folder).catch(() => undefined)
+    if (system !== undefined) return { folder, system }
+    if (dirname(folder) === folder) return undefined
   }
 }
 

@@ -1,12 +1,15 @@
 /** Checks of the store and the dataset, each as far as the one before allows. */
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { DatasetStatus } from '../../engine/status.ts'
 import type { StoreStatus } from '../../store/backend.ts'
 import { withStore, type CommandContext } from '../command.ts'
 import { formatBytes, formatCount } from '../format.ts'
 import { formatTime } from '../../model/time.ts'
 import { failed, failedWith, ok, skipped, warning, type CheckResult, type Report } from './check.ts'
+import { checkBackups } from './backups.ts'
 import { spaceResult } from './machine.ts'
+import { checkSaving } from './saving.ts'
+import { checkState } from './state.ts'
 
 /** Commits of other machines may be a little ahead of this clock. */
 const CLOCK_SLACK_MS = 5 * 60_000
@@ -51,14 +54,20 @@ async function checkDataset(
   cairn: Cairn,
   report: Report,
 ): Promise<DatasetStatus | undefined> {
-  const { dataset: name } = context.config.values
+  const { dataset: name, data_dir, max_snapshot_age } = context.config.values
   try {
     const dataset = await cairn.dataset(name)
     const status = await dataset.status({ signal: context.signal })
     await report(ok('dataset', `the index pointer of "${name}" and all that it names can be read`))
     const { totalCount } = await dataset.list({ limit: 1, signal: context.signal })
     await report(ok('entities', formatCount(totalCount)))
-    for (const result of pointerResults(status, Date.now())) await report(result)
+    const now = Date.now()
+    for (const result of pointerResults(status, now)) await report(result)
+    const looking = { dataset, now, signal: context.signal, maxSnapshotAgeMs: max_snapshot_age }
+    const hasSession = await checkSaving(looking, status, report)
+    const state = { dataset, status, dataDir: data_dir, hasSession, signal: context.signal }
+    await checkState(state, report)
+    await checkBackups({ ...looking, config: context.config, status, hasSession }, report)
     return status
   } catch (error) {
     await report(failedWith('dataset', error))

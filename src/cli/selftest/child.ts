@@ -3,7 +3,7 @@
  * kills.ts with its orders as JSON, it says in lines of JSON what it has done, each before it goes on.
  */
 import { writeSync } from 'node:fs'
-import { Cairn } from '../../engine/cairn.ts'
+import { Cairn } from '../../cairn.ts'
 import { openBackend } from '../../compose.ts'
 import { toCairnError } from '../../errors.ts'
 import { watchBackend, watchFiles } from './effects.ts'

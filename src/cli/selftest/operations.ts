@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { openCars } from '../../backup/open-cars.ts'
 import { exportToFolder } from '../../backup/write-car.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { Dataset } from '../../engine/dataset.ts'
 
 export const DATASET = 'selftest'

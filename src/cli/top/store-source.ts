@@ -2,7 +2,7 @@
 import { observe } from '../../health/observe.ts'
 import { reportOf } from '../../health/look.ts'
 import type { Config } from '../../config/resolve.ts'
-import type { Cairn } from '../../engine/cairn.ts'
+import type { Cairn } from '../../cairn.ts'
 import type { Observation } from '../../health/observation.ts'
 import { readTime } from '../../model/time.ts'
 import {
