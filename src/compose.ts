@@ -1,6 +1,6 @@
 /** The composition root: the only file that knows which backends there are. */
 import { CairnError } from './errors.ts'
-import { Cairn, type CairnOptions } from './engine/cairn.ts'
+import { Cairn, type CairnOptions } from './cairn.ts'
 import type { CarFile } from './car/file.ts'
 import type { CompatOptions } from './backend/kubo/compat.ts'
 import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'

@@ -10,7 +10,7 @@
  * one loaded; the import made again finds it so.
  */
 import { CairnError } from '../errors.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { LongOptions } from '../engine/context.ts'
 import { ContentStager } from '../engine/content-stager.ts'
 import type { InitOptions } from '../engine/genesis.ts'

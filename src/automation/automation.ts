@@ -8,7 +8,7 @@
 import { readdir } from 'node:fs/promises'
 import { removeStale } from '../backup/publish.ts'
 import type { Values } from '../config/schema.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Logger } from '../engine/context.ts'
 import { isCairnError } from '../errors.ts'
 import type { Job } from '../jobs/job.ts'

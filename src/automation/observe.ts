@@ -1,5 +1,5 @@
 /** Looking at a dataset: one small read. */
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { printCid } from '../model/cid.ts'
 

@@ -2,7 +2,7 @@
 import { basename, join } from 'node:path'
 import { readBackups, type Backup } from '../backup/folder.ts'
 import type { Values } from '../config/schema.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import { decodeCommit } from '../model/commit.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { parseRetention } from '../tasks/retention.ts'

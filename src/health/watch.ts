@@ -3,7 +3,7 @@
  * changed since they were told last. A store that does not answer is itself a finding.
  */
 import type { Values } from '../config/schema.ts'
-import type { Cairn } from '../engine/cairn.ts'
+import type { Cairn } from '../cairn.ts'
 import type { Logger } from '../engine/context.ts'
 import { toCairnError } from '../errors.ts'
 import { alertMemoryPath, readAlertMemory, writeAlertMemory } from './alert-memory.ts'

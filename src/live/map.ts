@@ -72,7 +72,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   readonly #owner: MapOwner
   readonly #schema: Schema<V> | undefined
   readonly #listeners = new Set<(change: MapChange<V>) => void>()
-  #untold: Untold<V>[] = []
+  readonly #untold: Untold<V>[] = []
   /** Of the change that listeners are told of; one that they make lies one deeper. */
   #depth = 0
   #telling = false

@@ -79,9 +79,7 @@ class Copier {
   }
 
   #list(list: readonly unknown[], depth: number): readonly unknown[] {
-    const copy: unknown[] = []
-    for (let i = 0; i < list.length; i++) copy.push(this.#part(i, list[i], depth))
-    return Object.freeze(copy)
+    return Object.freeze(Array.from(list, (one, i) => this.#part(i, one, depth)))
   }
 
   #map(map: object, depth: number): object {

@@ -48,6 +48,8 @@ export interface SessionOptions {
 /** Ten saves every two minutes are twenty minutes: some of each hour and day stay, too. */
 const SPREAD: RetentionPolicy = { hourly: 24, daily: 7, weekly: 4 }
 const MAX_BACKUPS = 10
+/** Of nodes of the tree. What is read is read from the maps: only saving looks at the tree. */
+const CACHE_BYTES = 4 << 20
 const KEEP_SNAPSHOTS: RetentionPolicy = { ...SPREAD, last: 20, tags: ['keep'] }
 
 /**
@@ -61,7 +63,7 @@ export async function openSession(
   const { log = consoleLog, now = Date.now, dataset = 'main' } = options
   const own =
     typeof where === 'string'
-      ? await openCairn(`lmdb:${join(where, 'store')}`, { log, now })
+      ? await openCairn(`lmdb:${join(where, 'store')}`, { log, now, cacheBytes: CACHE_BYTES })
       : undefined
   const cairn = own ?? (where as Cairn)
   const folder = typeof where === 'string' ? where : undefined

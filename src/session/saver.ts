@@ -6,7 +6,7 @@
  */
 import type { Cairn } from '../cairn.ts'
 import type { Logger } from '../engine/context.ts'
-import { toCairnError, type CairnError } from '../errors.ts'
+import { CairnError, toCairnError } from '../errors.ts'
 import { sessionMeta } from '../live/session-store.ts'
 import type { LiveMaps } from '../live/maps.ts'
 import { whenFree } from '../live/when-free.ts'

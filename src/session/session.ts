@@ -17,6 +17,7 @@ import {
   withUser,
   type SessionRecord,
 } from '../live/session-record.ts'
+import { whenFree } from '../live/when-free.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { startAutosave, EVERY_MS, type AutosaveOptions } from './autosave.ts'
@@ -209,7 +210,7 @@ export class Session {
       const dataset = await cairn.dataset(name)
       const { seq } = await dataset.head()
       if (this.#backedUp === String(seq)) return
-      const { filename, size } = await this.backups.create()
+      const { filename, size } = await whenFree(() => this.backups.create())
       this.#backedUp = String(seq)
       this.#backupFailure = undefined
       log.info('session.backed_up', {
@@ -218,7 +219,7 @@ export class Session {
         size,
         message: `Backup completed: ${filename}`,
       })
-      await dataset.prune({ policy: keep })
+      await whenFree(() => dataset.prune({ policy: keep }))
     } catch (error) {
       const message = `Backup failed: ${error instanceof Error ? error.message : String(error)}`
       this.#backupFailure = message
@@ -275,11 +276,11 @@ export class Session {
   }
 
   async #shutdown(): Promise<boolean> {
-    const { log, dataset, maps } = this.#parts
+    const { log, dataset, maps, sources } = this.#parts
     const say = (event: string, message: string): void => log.info(event, { dataset, message })
     say('session.ending', 'Shutting down server...')
     say('session.last_save', 'Performing final backup...')
-    const count = maps.kept
+    const count = maps.kept + sources.missing.length
     const saved = await this.save('shutdown').then(
       () => true,
       () => false,

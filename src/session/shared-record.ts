@@ -21,7 +21,7 @@ interface Asked {
 export class SharedRecord {
   readonly #dataset: () => Promise<Dataset>
   #now: SessionRecord
-  #asked: Asked[] = []
+  readonly #asked: Asked[] = []
   #running = false
 
   constructor(now: SessionRecord, dataset: () => Promise<Dataset>) {
