@@ -45,7 +45,7 @@ async function documentOf(dist) {
   const load = (path) => import(new URL(path, pathToFileURL(`${dist}/`)).href)
   const { openMemory } = await load('backend/memory.js')
   const { resolveConfig } = await load('config/resolve.js')
-  const { Cairn } = await load('engine/cairn.js')
+  const { Cairn } = await load('cairn.js')
   const { assemble } = await load('service/run/assemble.js')
   const { Metrics } = await load('service/metrics/metrics.js')
   const { createServer } = await load('service/server.js')

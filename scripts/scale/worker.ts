@@ -1,7 +1,7 @@
 /** One task a process: `node worker.js TASK ARGS...` prints what it found as JSON on the last line. */
 import { createHash } from 'node:crypto'
 import { openBackend } from '../../src/compose.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { main } from '../../src/cli/main.ts'
 import { append, churnEntry, churnOf, CHURN, idOf, load, versionsAfter } from './data.ts'

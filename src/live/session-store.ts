@@ -1,46 +1,150 @@
-/** The session's record in its dataset: reading it, and changing it whoever else does at the same time. */
+/**
+ * The session's record in its dataset, changed by compare-and-set: whoever else changes it meanwhile, in this
+ * process or another, loses nothing. Changes that are asked for while one is written share the next write, so
+ * that however many come and go at once, few commits are made; one that is refused is refused alone.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Dataset } from '../engine/dataset.ts'
-import { isCairnError } from '../errors.ts'
-import type { CidBytes } from '../model/cid.ts'
-import type { CallOptions } from '../store/backend.ts'
+import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
+import { sameCid, type CidBytes } from '../model/cid.ts'
 import type { IpldMap } from '../model/ipld.ts'
+import type { CallOptions } from '../store/backend.ts'
 import { ITEMS_PREFIX, SESSION_ID } from './layout.ts'
 import { readValue } from './load.ts'
 import { NEW_SESSION, parseSessionRecord, type SessionRecord } from './session-record.ts'
+import { whenFree } from './when-free.ts'
 
-const TRIES = 20
+/** Answers the very same record where it changes nothing; what it throws is its own failure alone. May be asked again. */
+export type SessionEdit = (record: SessionRecord) => SessionRecord
+
+export interface SessionChange {
+  readonly before: SessionRecord
+  readonly after: SessionRecord
+}
+
+interface Asked {
+  readonly edit: SessionEdit
+  readonly done: (change: SessionChange) => void
+  readonly fail: (error: CairnError) => void
+}
+
+interface Known {
+  /** Null: there is no session. */
+  readonly tip: CidBytes | null
+  readonly record: SessionRecord
+}
+
+/** As often somebody else may be faster. */
+const MAX_ROUNDS = 100
+
+export class SessionStore {
+  readonly #dataset: () => Promise<Dataset>
+  readonly #onChange: () => void
+  readonly #asked: Asked[] = []
+  #known: Known = { tip: null, record: NEW_SESSION }
+  #running = false
+
+  /** `onChange` is called when something was written. */
+  constructor(dataset: () => Promise<Dataset>, onChange: () => void = () => {}) {
+    this.#dataset = dataset
+    this.#onChange = onChange
+  }
+
+  /** As it was read or written last. */
+  get known(): SessionRecord {
+    return this.#known.record
+  }
+
+  /** One that was never written is a new one. */
+  async read(): Promise<SessionRecord> {
+    return (await this.#read(await this.#dataset())).record
+  }
+
+  async #read(dataset: Dataset): Promise<Known> {
+    const tip = (await dataset.get(SESSION_ID))?.tip ?? null
+    if (tip === null) this.#known = { tip, record: NEW_SESSION }
+    else if (!sameCid(this.#known.tip, tip))
+      this.#known = { tip, record: parseSessionRecord(await readValue(dataset, tip)) }
+    return this.#known
+  }
+
+  /** Resolves when it is durable. */
+  change(edit: SessionEdit): Promise<SessionChange> {
+    return new Promise((done, fail) => {
+      this.#asked.push({ edit, done, fail })
+      if (!this.#running) void this.#run()
+    })
+  }
+
+  async #run(): Promise<void> {
+    this.#running = true
+    while (this.#asked.length > 0) await this.#commitEach(this.#asked.splice(0))
+    this.#running = false
+  }
+
+  /** Where a shared write fails, each is tried alone: one that is too much does not fail the others. */
+  async #commitEach(edits: readonly Asked[]): Promise<void> {
+    try {
+      await this.#commit(edits)
+    } catch (error) {
+      if (edits.length === 1) edits[0]?.fail(toCairnError(error))
+      else for (const one of edits) await this.#commitEach([one])
+    }
+  }
+
+  async #commit(edits: readonly Asked[]): Promise<void> {
+    const dataset = await this.#dataset()
+    for (let round = 1; ; round++) {
+      const { tip: expectTip, record } = await this.#read(dataset)
+      const { after, settle } = applied(record, edits)
+      try {
+        if (after !== record) {
+          const { tip } = await whenFree(() => dataset.put(SESSION_ID, after, { expectTip }))
+          this.#known = { tip, record: after }
+          this.#onChange()
+        }
+      } catch (error) {
+        if (!isOvertaken(error) || round === MAX_ROUNDS) throw error
+        await pause(Math.random() * Math.min(round, 10) * 5)
+        continue
+      }
+      settle()
+      return
+    }
+  }
+}
+
+/** One edit after the other; `settle` tells each of them, when it is durable. */
+function applied(
+  record: SessionRecord,
+  edits: readonly Asked[],
+): { readonly after: SessionRecord; readonly settle: () => void } {
+  const tell: (() => void)[] = []
+  let now = record
+  for (const { edit, done, fail } of edits) {
+    try {
+      const [before, after] = [now, edit(now)]
+      now = after
+      tell.push(() => done({ before, after }))
+    } catch (error) {
+      tell.push(() => fail(toCairnError(error)))
+    }
+  }
+  return { after: now, settle: () => tell.forEach((one) => one()) }
+}
+
+const isOvertaken = (error: unknown): boolean =>
+  isCairnError(error, 'conflict') && error.details['pi'] === SESSION_ID
 
 /** Undefined where the dataset has no session. */
 export async function readSession(
   dataset: Dataset,
   options: CallOptions = {},
-): Promise<{ readonly record: SessionRecord; readonly tip: CidBytes } | undefined> {
-  const entry = await dataset.get(SESSION_ID, options)
-  if (entry === undefined || entry.tip === null) return undefined
-  return {
-    record: parseSessionRecord(await readValue(dataset, entry.tip, options.signal)),
-    tip: entry.tip,
-  }
-}
-
-/** Durable when it resolves. `change` may be asked again; what it gives back unchanged is not written. */
-export async function changeSession(
-  dataset: Dataset,
-  change: (record: SessionRecord) => SessionRecord,
-  options: CallOptions = {},
-): Promise<{ readonly record: SessionRecord; readonly changed: boolean }> {
-  for (let attempt = 1; ; attempt++) {
-    const there = await readSession(dataset, options)
-    const before = there?.record ?? NEW_SESSION
-    const record = change(before)
-    if (record === before && there !== undefined) return { record, changed: false }
-    try {
-      await dataset.put(SESSION_ID, record, { ...options, expectTip: there?.tip ?? null })
-      return { record, changed: true }
-    } catch (error) {
-      if (!isCairnError(error, 'conflict') || attempt === TRIES) throw error
-    }
-  }
+): Promise<SessionRecord | undefined> {
+  const tip = (await dataset.get(SESSION_ID, options))?.tip ?? null
+  return tip === null
+    ? undefined
+    : parseSessionRecord(await readValue(dataset, tip, options.signal))
 }
 
 /** What a snapshot says of the session: the older systems' fields. Undefined where there is no session. */
@@ -51,6 +155,6 @@ export async function sessionMeta(
   const session = await readSession(dataset, options)
   if (session === undefined) return undefined
   const nodes = await dataset.count({ prefix: ITEMS_PREFIX, ...options })
-  const { users, initialized } = session.record
+  const { users, initialized } = session
   return { user_count: Object.keys(users).length, node_count: nodes, initialized }
 }

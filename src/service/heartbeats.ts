@@ -14,7 +14,7 @@ import {
   type ConnectedUser,
   type SessionRecord,
 } from '../live/session-record.ts'
-import type { SessionStore } from './session-store.ts'
+import type { Sessions } from './sessions.ts'
 
 export interface Heartbeats {
   /** Begins to look after those whom the records name. */
@@ -25,7 +25,7 @@ export interface Heartbeats {
 }
 
 export interface HeartbeatOptions {
-  readonly sessions: SessionStore
+  readonly sessions: Sessions
   readonly datasets: () => Promise<readonly string[]>
   /** Another one after a restore or a rollback. */
   readonly generation: (dataset: string) => Promise<string>

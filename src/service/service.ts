@@ -14,7 +14,7 @@ import type { Tokens } from './access/tokens.ts'
 import type { Heartbeats } from './heartbeats.ts'
 import type { Metrics } from './metrics/metrics.ts'
 import type { Samples } from './samples.ts'
-import type { SessionStore } from './session-store.ts'
+import type { Sessions } from './sessions.ts'
 
 export interface Service {
   readonly cairn: Cairn
@@ -32,7 +32,7 @@ export interface Service {
   readonly health: HealthWatch
   readonly metrics: Metrics
   readonly samples: Samples
-  readonly sessions: SessionStore
+  readonly sessions: Sessions
   readonly heartbeats: Heartbeats
   readonly tokens: Tokens
   readonly log: Logger

@@ -29,7 +29,7 @@ export interface AutosaveTarget {
 }
 
 export const EVERY_MS = 120_000
-export const BACKUP_EVERY_MS = 300_000
+const BACKUP_EVERY_MS = 300_000
 /** How long a process that is to end waits for its last save. */
 const LAST_SAVE_MS = 30_000
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const

@@ -10,7 +10,7 @@ import type { FellBack } from '../engine/fall-back.ts'
 import type { ImportEntry } from '../engine/import-entry.ts'
 import { ITEMS_PREFIX, RECORDS_PREFIX, SESSION_ID } from '../live/layout.ts'
 import { NEW_SESSION, withoutUsers, type SessionRecord } from '../live/session-record.ts'
-import { changeSession, readSession } from '../live/session-store.ts'
+import { readSession, SessionStore } from '../live/session-store.ts'
 import { whenFree } from '../live/when-free.ts'
 import { printCid } from '../model/cid.ts'
 import { matchesGlob } from '../util/glob.ts'
@@ -97,10 +97,11 @@ async function open(opening: Opening): Promise<Session> {
   const restored = await restoredState(opening)
   const dataset = await cairn.open(name)
   // Whoever was connected to the process before is not connected to this one.
-  const { record } = await whenFree(() =>
-    changeSession(dataset, (one) => withoutUsers(one, Object.keys(one.users))),
+  const record = new SessionStore(() => Promise.resolve(dataset))
+  await record.change((one) =>
+    one === NEW_SESSION ? { ...one } : withoutUsers(one, Object.keys(one.users)),
   )
-  tell(restored, record, opening)
+  tell(restored, record.known, opening)
   const maps = await cairn.maps(name)
   const sources = new Sources(opening.sources ?? [])
   const backups = new SessionBackups({
@@ -141,7 +142,7 @@ async function restoredState(opening: Opening): Promise<Restored> {
     return { from: 'new', savedAt: opening.now(), users: [] }
   const found = await cairn.fallBack(name, { reason: 'session' })
   const dataset = await cairn.dataset(name)
-  const users = Object.keys((await readSession(dataset))?.record.users ?? {}).toSorted()
+  const users = Object.keys((await readSession(dataset))?.users ?? {}).toSorted()
   const { snapshotTs } = await dataset.head()
   const report = found.status === 'fell_back' ? found : undefined
   if (report !== undefined)

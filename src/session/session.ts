@@ -10,20 +10,14 @@ import { CairnError } from '../errors.ts'
 import type { LiveMap, MapOptions } from '../live/map.ts'
 import type { LiveMaps } from '../live/maps.ts'
 import { restoreMaps, undelete, type RestoredMaps } from '../live/restore.ts'
-import {
-  checkUser,
-  disconnectReason,
-  withoutUsers,
-  withUser,
-  type SessionRecord,
-} from '../live/session-record.ts'
+import { checkUser, disconnectReason, withoutUsers, withUser } from '../live/session-record.ts'
+import type { SessionEdit, SessionStore } from '../live/session-store.ts'
 import { whenFree } from '../live/when-free.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { startAutosave, EVERY_MS, type AutosaveOptions } from './autosave.ts'
 import type { SessionBackups } from './backups.ts'
 import { Presence } from './presence.ts'
-import { SharedRecord } from './shared-record.ts'
 import { AUTO_SAVE, type LastFailure, type LastSave, type SaveReport, type Saver } from './saver.ts'
 import type { Source, Sources } from './sources.ts'
 
@@ -53,7 +47,7 @@ export interface SessionParts {
   readonly sources: Sources
   readonly saver: Saver
   readonly backups: SessionBackups
-  readonly record: SessionRecord
+  readonly record: SessionStore
   readonly restored: Restored
   /** Snapshots that stay. */
   readonly keep: RetentionPolicy
@@ -70,7 +64,6 @@ export class Session {
   readonly backups: SessionBackups
   readonly #parts: SessionParts
   readonly #presence: Presence
-  readonly #record: SharedRecord
   #backing: Promise<void> | undefined
   #backupFailure: string | undefined
   #autosave:
@@ -82,8 +75,6 @@ export class Session {
 
   constructor(parts: SessionParts) {
     this.#parts = parts
-    const { cairn, dataset } = parts
-    this.#record = new SharedRecord(parts.record, () => cairn.dataset(dataset))
     this.restored = parts.restored
     this.backups = parts.backups
     this.#presence = new Presence((user) => void this.#lose(user))
@@ -95,17 +86,17 @@ export class Session {
   }
 
   get initialized(): boolean {
-    return this.#record.now.initialized
+    return this.#parts.record.known.initialized
   }
 
   /** Who is connected, by name. */
   get users(): readonly string[] {
-    return Object.keys(this.#record.now.users).toSorted()
+    return Object.keys(this.#parts.record.known.users).toSorted()
   }
 
   /** Free metadata. */
   get metadata(): IpldMap {
-    return this.#record.now.metadata
+    return this.#parts.record.known.metadata
   }
 
   /** Says that there is something to keep; the first time it is saved at once. */
@@ -137,7 +128,7 @@ export class Session {
 
   /** Of one who cannot be disconnected now that is tried again. */
   async #lose(user: string): Promise<void> {
-    const timeout = this.#record.now.users[user]?.timeout_ms ?? null
+    const timeout = this.#parts.record.known.users[user]?.timeout_ms ?? null
     try {
       await this.disconnect(user)
     } catch {
@@ -323,8 +314,10 @@ export class Session {
     await this.#parts.release()
   }
 
-  #change(change: (record: SessionRecord) => SessionRecord): Promise<boolean> {
-    if (this.#ending === undefined) return this.#record.change(change)
-    return Promise.reject(new CairnError('closed', 'This session has ended.'))
+  /** Whether it was one. */
+  async #change(change: SessionEdit): Promise<boolean> {
+    if (this.#ending !== undefined) throw new CairnError('closed', 'This session has ended.')
+    const { before, after } = await this.#parts.record.change(change)
+    return before !== after
   }
 }

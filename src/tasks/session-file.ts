@@ -6,7 +6,7 @@ import type { SnapshotHeader } from '../model/snapshot.ts'
 import type { Dataset } from '../engine/dataset.ts'
 
 /** Of `main` as the older servers called it; of other datasets with their name. */
-export const sessionFileName = (dataset: string): string =>
+const sessionFileName = (dataset: string): string =>
   dataset === 'main' ? 'session_metadata.json' : `session_metadata.${dataset}.json`
 
 /** Of the newest snapshot; nothing where that is not a session's. */

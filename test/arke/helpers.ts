@@ -13,7 +13,7 @@ import type { FindingKind } from '../../src/arke/report.ts'
 import type { OldFiles, OldSource } from '../../src/arke/source.ts'
 import { openMemory } from '../../src/backend/memory.ts'
 import { CarFile } from '../../src/car/file.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { digestKey, printCid } from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'
 

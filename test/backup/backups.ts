@@ -18,6 +18,7 @@ export function backup(name: string, fields: Partial<Sidecar> & { at?: number } 
     checkpoint_cid: cidOf(`c${name}`),
     snapshot_cid: cidOf(name),
     seq: 1,
+    reason: 'a test',
     timestamp: printTimestamp(at),
     ts: new Date(at).toISOString(),
     next: 1,

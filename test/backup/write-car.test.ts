@@ -15,7 +15,7 @@ import {
   type WriteCarOptions,
 } from '../../src/backup/write-car.ts'
 import { CarFile } from '../../src/car/file.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { codeOf } from './backups.ts'
 

@@ -21,6 +21,13 @@ interface Cell {
   readonly values: readonly (number | null)[]
 }
 
+/** Of one way, and one share that changed. */
+interface Saves {
+  readonly way: string
+  readonly share: number
+  readonly rounds: readonly { readonly bytes: number }[]
+}
+
 async function outputOf(script: string, ...args: string[]): Promise<string> {
   const out = await mkdtemp(join(tmpdir(), 'cairn-bench-'))
   onTestFinished(() => rm(out, { recursive: true, force: true }))
@@ -63,6 +70,45 @@ test('growth is measured and drawn', async () => {
   expect(text).toContain('| bulk load, ms |')
   expect(text).not.toMatch(/NaN|undefined|Infinity/)
   expect(isDrawn(await readFile(join(out, 'growth.svg'), 'utf8'))).toBe(true)
+})
+
+test('what saving costs is measured, set beside files, and drawn', async () => {
+  const flags = ['--ways', 'source,map,json', '--sizes', '200', '--rounds', '1']
+  const short = ['--objects', '200', '--seconds', '1', '--saves', '2']
+  const out = await outputOf('scripts/live.mjs', ...flags, ...short)
+  const { cells } = JSON.parse(await readFile(join(out, 'live.json'), 'utf8')) as { cells: Saves[] }
+  const bytesOf = (way: string, share: number): readonly number[] =>
+    cells
+      .filter((cell) => cell.way === way && cell.share === share)
+      .flatMap(({ rounds }) => rounds.map(({ bytes }) => bytes))
+  // Nothing new is nothing written, to a store; a file is written whole.
+  expect(Math.max(...bytesOf('source', 0), ...bytesOf('map', 0))).toBeLessThan(1_000)
+  expect(Math.min(...bytesOf('source', 0.01), ...bytesOf('map', 0.01))).toBeGreaterThan(10_000)
+  expect(Math.min(...bytesOf('json', 0))).toBeGreaterThan(200 * 400)
+  const text = await readFile(join(out, 'live.md'), 'utf8')
+  expect(text).toContain('| idle, 200 objects, attached source |')
+  expect(text).not.toMatch(/NaN|undefined|Infinity/)
+  expect(isDrawn(await readFile(join(out, 'live.svg'), 'utf8'))).toBe(true)
+})
+
+test('wanted figures of saving are met or missed', async () => {
+  const { href } = new URL('../../scripts/live/goals.mjs', import.meta.url)
+  const { goalRows } = (await import(href)) as { goalRows: (results: unknown) => string[][] }
+  const rounds = [10, 49, 300].map((ms) => ({ ms, p99: ms / 2 }))
+  const save = { way: 'map', size: 10_000, share: 0.01, rounds }
+  const used = (mb: number): object => ({ rounds: [{ usedMb: mb, anonymousMb: 2 * mb }] })
+  const ours = { way: 'map', size: 10_000, share: 0.01 }
+  const rows = goalRows({
+    cells: [save, { ...save, way: 'json' }, { ...save, size: 100 }],
+    idle: [{ ...ours, percent: 1.2, seconds: 20 }],
+    memory: [used(10), used(20), { ...ours, ...used(30.04) }],
+  })
+  expect(rows.map(([, value, goal, verdict]) => [value, goal, verdict])).toEqual([
+    ['49 ms', 'under 50 ms', 'met'],
+    ['24.5 ms', 'under 20 ms', 'missed'],
+    ['1.2% of a core', 'under 1% of a core', 'missed'],
+    ['10 MB', 'under 10 MB', 'met'],
+  ])
 })
 
 test('a law is recognised by its points, noise and all', async () => {

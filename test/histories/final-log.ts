@@ -6,7 +6,7 @@ import { appendFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { walkBack } from '../../src/chain/walk.ts'
 import { openBackend } from '../../src/compose.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { decodeCommit } from '../../src/model/commit.ts'
 import type { Backend } from '../../src/store/backend.ts'
 

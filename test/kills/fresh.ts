@@ -1,6 +1,6 @@
 /** What a store would hold that was given only what is kept. */
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { ImportEntry } from '../../src/engine/import-entry.ts'
 import type { Whole } from './look.ts'
 import type { Entities } from './material.ts'

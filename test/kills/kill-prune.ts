@@ -1,5 +1,5 @@
 /** Killing a prune, while others append and build. */
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { freshBytes } from './fresh.ts'
 import type { Ground } from './ground.ts'

@@ -1,7 +1,7 @@
 /** Reading all that a dataset keeps, and comparing it with what it should be. */
 import { createHash } from 'node:crypto'
 import { linksOf } from '../../src/content/links.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { printCid, type Block } from '../../src/model/cid.ts'
 import { decodeCommit } from '../../src/model/commit.ts'
 import type { Entry } from '../../src/model/entry.ts'

@@ -2,7 +2,7 @@
  * A dataset with many snapshots, content of one and of several blocks, deletions and a recent chain; and
  * the model of it: what each snapshot holds, known without asking a store.
  */
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { ImportEntry } from '../../src/engine/import-entry.ts'
 import { encodeJson } from '../../src/content/encode.ts'

@@ -64,7 +64,7 @@ async function openTelling() {
   })
   giving(backend, 'lease', 'lease', { release: 'release' })
   telling(backend, { commit: 'commit', forget: 'forget' })
-  const { Cairn } = await import(`${dist}/engine/cairn.js`)
+  const { Cairn } = await import(`${dist}/cairn.js`)
   return new Cairn(backend)
 }
 
@@ -114,7 +114,7 @@ const tasks = {
 
   /** Puts one value after another until its standard input ends; builds now and then, if asked. */
   async append() {
-    const { Cairn } = await import(`${dist}/engine/cairn.js`)
+    const { Cairn } = await import(`${dist}/cairn.js`)
     const cairn = new Cairn(await openStore())
     const dataset = await cairn.dataset(options.dataset)
     let over = false

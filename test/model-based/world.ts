@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest'
 import { encodeJson } from '../../src/content/encode.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { printCid, type CidBytes } from '../../src/model/cid.ts'
 import type { Commit } from '../../src/model/commit.ts'

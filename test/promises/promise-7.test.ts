@@ -2,7 +2,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { expect, test } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { CairnError, type ErrorCode } from '../../src/errors.ts'
 import { cborBlock, printCid, type CidBytes } from '../../src/model/cid.ts'
 import { canonicalJson, commitRecord, type Commit } from '../../src/model/commit.ts'

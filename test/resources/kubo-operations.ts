@@ -1,7 +1,7 @@
 /** What is done to a node that misbehaves, and what is right when it is done. */
 import { expect } from 'vitest'
 import type { OpenCar } from '../../src/car/state.ts'
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { cidKey, cidMatches, printCid } from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import { openRecovery } from '../../src/backend/kubo/recover.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { parseCid, printCid } from '../../src/model/cid.ts'
 import {
   decodeCommit,

@@ -1,7 +1,7 @@
 /** A node that was emptied, or has another's repository now: nobody may take it for the one it was. */
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openKubo } from '../../src/backend/kubo/index.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { refusal } from '../helpers/engine.ts'
 import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'

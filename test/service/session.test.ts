@@ -7,7 +7,7 @@ import { Cairn } from '../../src/cairn.ts'
 import type { Job } from '../../src/jobs/job.ts'
 import { createToken } from '../../src/service/access/token-file.ts'
 import { createHeartbeats } from '../../src/service/heartbeats.ts'
-import { createSessionStore } from '../../src/service/session-store.ts'
+import { createSessions } from '../../src/service/sessions.ts'
 import { sharedDatasets } from '../../src/service/service.ts'
 import { NEW_SESSION, withUser } from '../../src/live/session-record.ts'
 import { tempDir } from '../helpers/engine.ts'
@@ -230,7 +230,7 @@ test('changes that are asked for at once share a commit, and one that is refused
   const log = { info: () => {}, error: () => {}, debug: () => {} }
   const cairn = new Cairn(openMemory(), { log, now: Date.now })
   await cairn.init('main', { content: 'linked' })
-  const store = createSessionStore({ dataset: sharedDatasets(cairn), onChange: () => {} })
+  const store = createSessions({ dataset: sharedDatasets(cairn), onChange: () => {} })
   const outcomes = await Promise.allSettled(
     Array.from({ length: 100 }, (_, i) =>
       store.change('main', (record) =>
@@ -251,7 +251,7 @@ test('two processes change one session: no change is lost', async () => {
     [1, 2, 3].map(async () => {
       const cairn = new Cairn(backend, { log, now: Date.now })
       await cairn.init('main', { content: 'linked' })
-      return createSessionStore({ dataset: sharedDatasets(cairn), onChange: () => {} })
+      return createSessions({ dataset: sharedDatasets(cairn), onChange: () => {} })
     }),
   )
   const connected = { since: 1, timeout_ms: null }
@@ -294,7 +294,7 @@ test('a foreign entity `session` is left alone', async () => {
 
 interface World {
   readonly heartbeats: ReturnType<typeof createHeartbeats>
-  readonly store: ReturnType<typeof createSessionStore>
+  readonly store: ReturnType<typeof createSessions>
   readonly saved: string[]
   readonly clock: { now: number }
   readonly users: () => Promise<string[]>
@@ -306,7 +306,7 @@ async function world(): Promise<World> {
   const log = { info: () => {}, error: () => {}, debug: () => {} }
   const cairn = new Cairn(openMemory(), { log, now: Date.now })
   await cairn.init('main', { content: 'linked' })
-  const store = createSessionStore({ dataset: sharedDatasets(cairn), onChange: () => {} })
+  const store = createSessions({ dataset: sharedDatasets(cairn), onChange: () => {} })
   const saved: string[] = []
   const clock = { now: 0 }
   const generation = { now: 'first' }

@@ -4,7 +4,7 @@
  */
 import type { OpenCar } from '../../src/car/state.ts'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { ExportCarOptions, ExportedCar } from '../../src/engine/export-car.ts'
 import { bytesEqual, digestKey, sameCid, type CidBytes } from '../../src/model/cid.ts'
 import type { Entry } from '../../src/model/entry.ts'

@@ -1,5 +1,5 @@
 /** What the steps of a simulation stand on: the site, the truth, the processes, and how a step is judged. */
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { isCairnError, type CairnError, type ErrorCode } from '../../src/errors.ts'
 import type { OpenCar } from '../../src/car/state.ts'

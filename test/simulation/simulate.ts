@@ -1,6 +1,6 @@
 /** Plays one plan in a world of its own, from the first turn to the last look. */
 import type { OpenCar } from '../../src/car/state.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { printCid, type Block } from '../../src/model/cid.ts'
 import { carInMemory } from '../helpers/memory-car.ts'
 import { Random } from '../helpers/random.ts'

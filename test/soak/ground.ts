@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import { openLmdb } from '../../src/backend/lmdb/index.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
 

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { verifyDataset } from '../../src/verify/verify.ts'
 import { askNode } from '../helpers/kubo-node.ts'
 import { readWhole, type Whole } from '../kills/look.ts'

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { buildTask } from '../../src/tasks/build.ts'
 import { openMemory } from '../../src/backend/memory.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { wrapBackend } from '../helpers/counting-backend.ts'
 import { collect } from '../helpers/engine.ts'

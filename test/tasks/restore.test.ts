@@ -1,7 +1,7 @@
 import { generateX25519Identity, identityToRecipient } from 'age-encryption'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import { exportTask } from '../../src/tasks/export.ts'
 import { restoreTask } from '../../src/tasks/restore.ts'
 import { collect } from '../helpers/engine.ts'

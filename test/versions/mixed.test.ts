@@ -6,7 +6,7 @@
 import { beforeAll, expect, test } from 'vitest'
 import { openLmdb } from '../../src/backend/lmdb/index.ts'
 import { openMemory } from '../../src/backend/memory.ts'
-import type { Cairn } from '../../src/engine/cairn.ts'
+import type { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { inTempDir } from './fixture.ts'

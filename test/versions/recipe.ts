@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { encodeJson } from '../../src/content/encode.ts'
-import { Cairn } from '../../src/engine/cairn.ts'
+import { Cairn } from '../../src/cairn.ts'
 import { printCid } from '../../src/model/cid.ts'
 import type { Backend } from '../../src/store/backend.ts'
 

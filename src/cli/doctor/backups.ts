@@ -133,7 +133,7 @@ export interface BackupFacts {
   readonly isOff: boolean
 }
 
-export function backupsResult({
+function backupsResult({
   folder,
   newest,
   since,

@@ -53,7 +53,7 @@ async function lookAtSession(
   if (settings['content'] === 'external') return none
   try {
     const found = await readSession(dataset, { signal })
-    return found === undefined ? none : { isThere: true, result: sessionResult(found.record) }
+    return found === undefined ? none : { isThere: true, result: sessionResult(found) }
   } catch (error) {
     if (isCairnError(error, 'invalid_content'))
       return { ...none, result: skipped(name, 'an entity of that name is another program’s') }
@@ -61,7 +61,7 @@ async function lookAtSession(
   }
 }
 
-export function sessionResult({ initialized, users }: SessionRecord): CheckResult {
+function sessionResult({ initialized, users }: SessionRecord): CheckResult {
   const connected = `${counted(Object.keys(users).length, 'user')} connected`
   if (initialized) return ok('session', `active, ${connected}`)
   return warning(

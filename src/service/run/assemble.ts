@@ -14,7 +14,7 @@ import { openTokens, type Tokens } from '../access/tokens.ts'
 import { createHeartbeats } from '../heartbeats.ts'
 import type { Metrics } from '../metrics/metrics.ts'
 import { createSamples } from '../samples.ts'
-import { createSessionStore } from '../session-store.ts'
+import { createSessions } from '../sessions.ts'
 import { sharedDatasets, type Service } from '../service.ts'
 import type { LastRun } from '../metrics/store-gauges.ts'
 
@@ -66,7 +66,7 @@ function liveOf({
   Service,
   'sessions' | 'heartbeats'
 > {
-  const sessions = createSessionStore({
+  const sessions = createSessions({
     dataset,
     onChange: (name) => automation.noteChange(name),
   })

@@ -30,6 +30,7 @@ const SIDECAR = {
   checkpoint_cid: 'bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
   snapshot_cid: 'bafyreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku',
   seq: 7,
+  reason: 'nightly',
   timestamp: '20260501-120000',
   ts: '2026-05-01T12:00:00.000Z',
   next: 100,
