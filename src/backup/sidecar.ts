@@ -21,8 +21,8 @@ export interface Sidecar {
   readonly checkpoint_cid: string
   readonly snapshot_cid: string
   readonly seq: number
-  /** Why its snapshot was built. */
-  readonly reason: string
+  /** Why its snapshot was built; older sidecars do not say. */
+  readonly reason?: string
   /** When it was exported, as in the name of the file. */
   readonly timestamp: string
   /** The moment of the newest entry in it. */
@@ -157,7 +157,7 @@ const CHECKS: Readonly<Partial<Record<keyof Sidecar, Check>>> = {
   checkpoint_cid: isCid,
   snapshot_cid: isCid,
   seq: isCount,
-  reason: (value) => typeof value === 'string' && value.length <= 4096,
+  reason: (value) => value === undefined || (typeof value === 'string' && value.length <= 4096),
   timestamp: (value) => typeof value === 'string' && parseTimestamp(value) !== undefined,
   ts: isTime,
   next: isCount,

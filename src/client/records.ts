@@ -204,7 +204,8 @@ export interface BackupRecord {
   readonly checkpoint_cid: string
   readonly snapshot_cid: string
   readonly seq: number
-  readonly reason: string
+  /** Why its snapshot was built; older sidecars do not say. */
+  readonly reason?: string | undefined
   readonly timestamp: string
   readonly ts: string
   readonly next: number

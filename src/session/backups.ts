@@ -136,6 +136,6 @@ function itemOf({ sidecar, paths }: Backup): BackupItem {
     modified: sidecar.verified_at,
     cid: sidecar.snapshot_cid,
     seq: sidecar.seq,
-    reason: sidecar.reason,
+    reason: sidecar.reason ?? '',
   }
 }

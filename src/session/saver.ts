@@ -70,6 +70,7 @@ export class Saver {
   readonly #options: SaverOptions
   readonly #waiting: Waiting[] = []
   #running = false
+  #rounds = Promise.resolve()
   #telling = Promise.resolve()
   #last: LastSave | undefined
   #failure: LastFailure | undefined
@@ -87,8 +88,9 @@ export class Saver {
     return this.#failure
   }
 
-  /** Until the file for people says what was saved last. */
-  async told(): Promise<void> {
+  /** Until nothing is saved any more, and the file for people says what was saved last. */
+  async ended(): Promise<void> {
+    while (this.#running) await this.#rounds
     await this.#telling
   }
 
@@ -96,7 +98,7 @@ export class Saver {
     if (this.#options.sources.isCapturing) return Promise.reject(askedWithin())
     return new Promise((done, fail) => {
       this.#waiting.push({ reason, tags, done, fail })
-      if (!this.#running) void this.#run()
+      if (!this.#running) this.#rounds = this.#run()
     })
   }
 

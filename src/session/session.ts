@@ -310,7 +310,7 @@ export class Session {
     this.#autosave?.stop()
     this.#presence.stop()
     await this.#backing
-    await this.#parts.saver.told()
+    await this.#parts.saver.ended()
     await this.#parts.release()
   }
 

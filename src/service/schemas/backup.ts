@@ -61,7 +61,7 @@ const SidecarSchema: ObjectSchema<SidecarRecord> = strict({
   checkpoint_cid: CidText,
   snapshot_cid: CidText,
   seq: Count,
-  reason: Text,
+  reason: optional(Text),
   timestamp: Text,
   ts: Text,
   next: Count,
