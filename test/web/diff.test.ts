@@ -35,7 +35,9 @@ test('counts and lists what changed, by kind, and leads to the entity', async ()
   expect(Math.min(added.length, changed.length, removed.length)).toBeGreaterThan(0)
 
   // What was removed is not there, and the page of the entity asks for it.
-  const { page } = await openPage(`${url}/#/main/diff?from=seq:5&to=seq:25`, { allow: /status of 404/ })
+  const { page } = await openPage(`${url}/#/main/diff?from=seq:5&to=seq:25`, {
+    allow: /status of 404/,
+  })
   page.setDefaultTimeout(10_000)
   const sentence = `${added.length} added, ${changed.length} changed, ${removed.length} removed.`
   await page.getByText(`From snapshot 5 to 25: ${sentence}`).waitFor()
