@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { syncFolder } from '../backup/publish.ts'
 import { CairnError } from '../errors.ts'
 import { fileError } from '../util/file-error.ts'
 
@@ -56,15 +57,6 @@ async function refuseExisting(path: string, force: boolean): Promise<void> {
 }
 
 const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
-}
 
 class LineFile implements NewFile {
   readonly #handle: FileHandle

@@ -3,18 +3,9 @@
  * in place when all are whole. A name that is taken is never taken over. Dying while they are put in place, which
  * takes a moment, leaves whole files.
  */
-import {
-  link,
-  mkdir,
-  mkdtemp,
-  open,
-  rename,
-  rm,
-  rmdir,
-  stat,
-  type FileHandle,
-} from 'node:fs/promises'
+import { mkdir, mkdtemp, open, rm, rmdir, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { publish, syncFolder } from '../backup/publish.ts'
 import { withFiles } from '../util/file-error.ts'
 
 const FLUSH_CHARS = 256 * 1024
@@ -122,32 +113,6 @@ async function place(
 ): Promise<string> {
   for (let nth = 1; ; nth++) {
     const path = join(folder, nameOf(nth))
-    if (await takeName(temporary, path)) return path
-  }
-}
-
-const codeOf = (error: unknown): unknown =>
-  error instanceof Error && 'code' in error ? error.code : undefined
-
-/** False when there is something of that name. Where a file cannot have two names, nobody else may write meanwhile. */
-async function takeName(temporary: string, path: string): Promise<boolean> {
-  try {
-    await link(temporary, path)
-    return true
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return false
-    if (!['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes(String(codeOf(error)))) throw error
-  }
-  if ((await stat(path).catch(() => undefined)) !== undefined) return false
-  await rename(temporary, path)
-  return true
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
+    if (await publish(temporary, path)) return path
   }
 }

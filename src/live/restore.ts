@@ -18,6 +18,7 @@ import {
   RECORDS_PREFIX,
 } from './layout.ts'
 import { readValue } from './load.ts'
+import { writeWhole } from './write-whole.ts'
 
 export interface MapsSource {
   readonly dataset: Dataset
@@ -60,7 +61,7 @@ export async function restoreMaps(
       }
     }
   }
-  await writeAll(dataset, changes, signal)
+  await writeWhole(dataset, changes, { signal })
   return { set: changes.length - deleted, deleted }
 }
 
@@ -163,14 +164,4 @@ async function entryOf(
 ): Promise<ImportEntry> {
   if (source.dataset === dataset || tip === null) return { pi, tip, exp }
   return { pi, value: await readValue(source.dataset, tip, signal), exp }
-}
-
-async function writeAll(
-  dataset: Dataset,
-  changes: readonly ImportEntry[],
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const { chainLimit } = await dataset.head({ signal })
-  if (changes.length <= chainLimit) await dataset.writeBatch(changes, { signal })
-  else await dataset.bulkLoad(changes, { signal })
 }

@@ -61,7 +61,7 @@ export function withoutUsers(record: SessionRecord, users: readonly string[]): S
 
 export function checkUser(user: unknown): asserts user is string {
   const fits = typeof user === 'string' && user !== '' && user.length <= MAX_USER_CHARS
-  // eslint-disable-next-line no-control-regex -- a user's name stands in reasons and in the log
+  // It stands in reasons and in the log.
   if (fits && user !== '__proto__' && user.isWellFormed() && !/[\u0000-\u001f\u007f]/.test(user))
     return
   throw new CairnError('usage', `A user cannot be named ${JSON.stringify(user).slice(0, 120)}.`, {

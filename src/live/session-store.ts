@@ -10,7 +10,6 @@ import { sameCid, type CidBytes } from '../model/cid.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { ITEMS_PREFIX, SESSION_ID } from './layout.ts'
-import { readValue } from './load.ts'
 import { NEW_SESSION, parseSessionRecord, type SessionRecord } from './session-record.ts'
 import { whenFree } from './when-free.ts'
 
@@ -64,7 +63,7 @@ export class SessionStore {
     const tip = (await dataset.get(SESSION_ID))?.tip ?? null
     if (tip === null) this.#known = { tip, record: NEW_SESSION }
     else if (!sameCid(this.#known.tip, tip))
-      this.#known = { tip, record: parseSessionRecord(await readValue(dataset, tip)) }
+      this.#known = { tip, record: await recordOf(dataset, tip) }
     return this.#known
   }
 
@@ -136,15 +135,23 @@ function applied(
 const isOvertaken = (error: unknown): boolean =>
   isCairnError(error, 'conflict') && error.details['pi'] === SESSION_ID
 
+/** A file of another program may lie under that id, of any size: it is not read. */
+async function recordOf(
+  dataset: Dataset,
+  tip: CidBytes,
+  options: CallOptions = {},
+): Promise<SessionRecord> {
+  const content = await dataset.content(tip, options)
+  return parseSessionRecord(content.kind === 'value' ? content.value : undefined)
+}
+
 /** Undefined where the dataset has no session. */
 export async function readSession(
   dataset: Dataset,
   options: CallOptions = {},
 ): Promise<SessionRecord | undefined> {
   const tip = (await dataset.get(SESSION_ID, options))?.tip ?? null
-  return tip === null
-    ? undefined
-    : parseSessionRecord(await readValue(dataset, tip, options.signal))
+  return tip === null ? undefined : recordOf(dataset, tip, options)
 }
 
 /** What a snapshot says of the session: the older systems' fields. Undefined where there is no session. */

@@ -11,7 +11,7 @@ import { sessionMeta } from '../live/session-store.ts'
 import type { LiveMaps } from '../live/maps.ts'
 import { whenFree } from '../live/when-free.ts'
 import { buildTask } from '../tasks/build.ts'
-import { writeSessionFile } from '../tasks/session-file.ts'
+import { tellSessionFile } from '../tasks/session-file.ts'
 import type { Sources } from './sources.ts'
 
 export interface SaveReport {
@@ -167,16 +167,9 @@ export class Saver {
     this.#telling = this.#telling.then(() => this.#tellFile())
   }
 
-  /** The file is for people; what was saved is saved without it. */
   async #tellFile(): Promise<void> {
-    const { folder, cairn, dataset: name, log } = this.#options
-    if (folder === undefined) return
-    try {
-      await writeSessionFile(folder, await cairn.dataset(name))
-    } catch (error) {
-      const message = `The file with the facts of the last save cannot be written: ${String(error)}`
-      log.error('session.file_unwritten', { dataset: name, message })
-    }
+    const { folder, cairn, dataset, log } = this.#options
+    await tellSessionFile(folder, await cairn.dataset(dataset), log)
   }
 
   #failed(reason: string, error: CairnError): void {

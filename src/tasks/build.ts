@@ -1,13 +1,13 @@
 /** Building a snapshot. When to build is decided by who asks for it. */
 import type { BuildReport } from '../engine/build.ts'
 import type { Dataset } from '../engine/dataset.ts'
-import { isCairnError } from '../errors.ts'
+import { isCairnError, type ErrorCode } from '../errors.ts'
 import { sessionMeta } from '../live/session-store.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import { printCid } from '../model/cid.ts'
 import { formatTime } from '../model/time.ts'
 import { longOptions, type TaskContext } from './context.ts'
-import { writeSessionFile } from './session-file.ts'
+import { tellSessionFile } from './session-file.ts'
 
 export interface BuildTaskOptions {
   readonly reason?: string | undefined
@@ -49,11 +49,12 @@ export async function buildTask(
   const dataset = await context.cairn.dataset(context.dataset)
   const { signal } = context
   for (let attempt = 1; ; attempt++) {
-    const of = meta ?? (await sessionMeta(dataset, { signal }))
+    const of = meta ?? (await metaOf(dataset, signal))
     const options = { ...longOptions(context), reason, tags, meta: of, force }
     try {
       const record = recordOf(await dataset.build(options))
-      if (record.status === 'built' && of !== undefined) await tellFile(context, dataset)
+      if (record.status === 'built' && of !== undefined)
+        await tellSessionFile(context.dataDir, dataset, context.log)
       return record
     } catch (error) {
       // The one that was first may have left nothing to do, or some of it: the next try will see.
@@ -62,14 +63,25 @@ export async function buildTask(
   }
 }
 
-/** The file is for people; what was saved is saved without it. */
-async function tellFile({ dataDir, log }: BuildContext, dataset: Dataset): Promise<void> {
-  if (dataDir === undefined) return
+/** Errors about one entity's content, on which a build must not depend. */
+const ABOUT_CONTENT: ReadonlySet<ErrorCode> = new Set([
+  'invalid_content',
+  'format_unsupported',
+  'block_missing',
+  'block_mismatch',
+  'invalid_block',
+])
+
+/** None where the entity of that name is another program's, or cannot be read: the chain is to be folded all the same. */
+async function metaOf(
+  dataset: Dataset,
+  signal: AbortSignal | undefined,
+): Promise<IpldMap | undefined> {
   try {
-    await writeSessionFile(dataDir, dataset)
+    return await sessionMeta(dataset, { signal })
   } catch (error) {
-    const message = `The file with the facts of the last save cannot be written: ${String(error)}`
-    log?.error('session.file_unwritten', { dataset: dataset.name, message })
+    if (isCairnError(error) && ABOUT_CONTENT.has(error.code)) return undefined
+    throw error
   }
 }
 

@@ -77,11 +77,23 @@ test('any keys, values, bytes and expiries come back as they were, however the f
   )
 })
 
+/** A whole number beyond 2^53 beside a member "/": neither JSON nor DAG-JSON can say it; the next test has one. */
+function needsBlock(value: unknown): boolean {
+  let [beyond, slash] = [false, false]
+  JSON.stringify(value, (key, one: unknown) => {
+    beyond ||= Number.isInteger(one) && !Number.isSafeInteger(one)
+    slash ||= key === '/'
+    return one
+  })
+  return beyond && slash
+}
+
 test('an old reader finds every key in data, and each plain value as it is', async () => {
   // -0 is 0 in DAG-CBOR.
   const plain = fc
     .dictionary(fc.string(), fc.jsonValue({ maxDepth: 3 }))
     .map((data) => JSON.parse(JSON.stringify(data)) as Record<string, unknown>)
+    .filter((data) => !Object.values(data).some(needsBlock))
   await fc.assert(
     fc.asyncProperty(plain, async (data) => {
       const map = new Map(

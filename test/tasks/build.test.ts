@@ -5,6 +5,7 @@ import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { wrapBackend } from '../helpers/counting-backend.ts'
 import { collect } from '../helpers/engine.ts'
+import { tipOf } from '../helpers/entries.ts'
 import { abortAnywhere, CID, expectCode, expectPlain, ground, NOW } from './kit.ts'
 
 test('the record says what was built, and has the same fields when nothing was', async () => {
@@ -101,3 +102,18 @@ test('one that is overtaken again and again gives up in the end', async () => {
   })
   await expectCode(task, 'conflict')
 })
+
+test.each(['linked', 'external'] as const)(
+  'an entity `session` of another program, %s, keeps no chain from being folded',
+  async (content) => {
+    const cairn = new Cairn(openMemory())
+    const { dataset } = await cairn.init('main', { content })
+    if (content === 'linked') await dataset.put('session', { mine: 1 })
+    else await dataset.append({ pi: 'session', tip: tipOf('elsewhere') })
+    expect(await buildTask({ cairn, dataset: 'main' })).toMatchObject({
+      status: 'built',
+      folded: 1,
+    })
+    expect((await dataset.pointer()).header.meta).toEqual({})
+  },
+)
