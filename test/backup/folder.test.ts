@@ -73,7 +73,8 @@ test('a sidecar that lies about the kind of any field is refused with a code', (
         fc.constant({}),
         fc.constant(-1),
         fc.constant('../x'),
-        fc.double(),
+        // JSON writes what is no number as null, and null is a right value of two of these.
+        fc.double({ noNaN: true, noDefaultInfinity: true }),
       ),
       (field, value) => {
         if (field === 'next' && Number.isSafeInteger(value) && Number(value) >= 0) return
