@@ -1,0 +1,549 @@
+/**
+ * A bucket: whole objects in and out, by keys under one prefix. The only place that knows the client
+ * library. Requests are counted by kind; what may be asked again is asked again for a while; answers
+ * are checked for their length. Whoever needs to know what a lost answer meant uses `putOnce`.
+ */
+import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import {
+  AbortMultipartUploadCommand,
+  CompleteMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListObjectsV2Command,
+  ListPartsCommand,
+  PutObjectCommand,
+  S3Client,
+  UploadPartCommand,
+  type GetObjectCommandOutput,
+  type StorageClass,
+} from '@aws-sdk/client-s3'
+import { CairnError, throwIfAborted } from '../errors.ts'
+import { printBucketAddress, type BucketAddress } from './address.ts'
+import { answerOf, bucketError, isMissing, isPassing, isTaken } from './errors.ts'
+
+/** How long one request may take; whoever sends a large object has longer. */
+const REQUEST_MS = 20_000
+const SLOWEST_BYTES_PER_MS = 100
+const RETRY_MS = 30_000
+const FIRST_PAUSE_MS = 50
+const LONGEST_PAUSE_MS = 3_000
+const LIST_PAGE = 1_000
+
+export type RequestKind = 'get' | 'head' | 'put' | 'list' | 'delete'
+
+/** What a bucket was asked since it was opened. Each try counts: that is what is paid for. */
+export interface RequestCounts {
+  readonly requests: Readonly<Record<RequestKind, number>>
+  readonly bytesIn: number
+  readonly bytesOut: number
+}
+
+export interface ObjectInfo {
+  readonly key: string
+  readonly size: number
+  readonly etag: string
+  /** By the server's clock. */
+  readonly modified: number
+}
+
+export interface ObjectHead extends ObjectInfo {
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+export interface GotObject {
+  readonly bytes: Uint8Array
+  readonly etag: string
+  /** Of the whole object, also where a part was asked for. */
+  readonly size: number
+  readonly modified: number
+}
+
+export interface RequestOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PutOptions extends RequestOptions {
+  readonly metadata?: Readonly<Record<string, string>>
+  readonly contentType?: string
+}
+
+/** What lies under a prefix, one level deep. */
+export interface Listing {
+  readonly objects: readonly ObjectInfo[]
+  /** The names of the next level, each ending with '/'. Only with `folders`. */
+  readonly folders: readonly string[]
+}
+
+export interface ListOptions extends RequestOptions {
+  /** Only keys behind this one. */
+  readonly after?: string
+  /** At most so many. */
+  readonly limit?: number
+  /** One level alone. */
+  readonly folders?: boolean
+}
+
+export interface UploadedPart {
+  readonly number: number
+  readonly etag: string
+  readonly size: number
+  /** Base64 of its sha2-256. */
+  readonly sha256: string
+}
+
+export class Bucket {
+  readonly location: string
+  readonly #client: S3Client
+  readonly #address: BucketAddress
+  readonly #requests: Record<RequestKind, number> = { get: 0, head: 0, put: 0, list: 0, delete: 0 }
+  readonly #retryMs: number
+  #bytesIn = 0
+  #bytesOut = 0
+
+  constructor(address: BucketAddress, { retryMs = RETRY_MS }: { readonly retryMs?: number } = {}) {
+    const { endpoint, region } = address
+    this.location = printBucketAddress(address)
+    this.#address = address
+    this.#retryMs = retryMs
+    this.#client = new S3Client({
+      ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: true }),
+      ...(region === undefined && endpoint === undefined
+        ? {}
+        : { region: region ?? process.env['AWS_REGION'] ?? 'us-east-1' }),
+      // Asked again by us, who know which requests that is good for.
+      maxAttempts: 1,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+      requestHandler: {
+        connectionTimeout: 5_000,
+        httpAgent: { maxSockets: 64 },
+        httpsAgent: { maxSockets: 64 },
+      },
+    })
+  }
+
+  get counts(): RequestCounts {
+    return { requests: { ...this.#requests }, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut }
+  }
+
+  async get(key: string, options: RequestOptions = {}): Promise<GotObject | undefined> {
+    return await this.#get(key, undefined, options)
+  }
+
+  /** The bytes from `from` on, at most `length`; it is an error if the object has none there. */
+  async getRange(
+    key: string,
+    from: number,
+    length: number,
+    options: RequestOptions = {},
+  ): Promise<GotObject | undefined> {
+    return await this.#get(key, { from, length }, options)
+  }
+
+  async head(key: string, options: RequestOptions = {}): Promise<ObjectHead | undefined> {
+    return await this.#again(`looking at ${key}`, options, async (signal) => {
+      try {
+        const command = new HeadObjectCommand({
+          Bucket: this.#address.bucket,
+          Key: this.#full(key),
+        })
+        const answer = await this.#send('head', () =>
+          this.#client.send(command, { abortSignal: signal }),
+        )
+        return {
+          key,
+          size: answer.ContentLength ?? 0,
+          etag: answer.ETag ?? '',
+          modified: answer.LastModified?.getTime() ?? 0,
+          metadata: answer.Metadata ?? {},
+        }
+      } catch (error) {
+        if (isMissing(error)) return undefined
+        throw error
+      }
+    })
+  }
+
+  /** Under a name that nobody else writes, or where the last writer may win. Durable when it returns. */
+  async put(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<void> {
+    await this.#again(
+      `writing ${key}`,
+      options,
+      async (signal) => {
+        await this.#put(key, bytes, options, signal, false)
+      },
+      bytes.length,
+    )
+  }
+
+  /**
+   * Puts an object where there is none: of all who try, one does. Once, without asking again: where the
+   * answer was lost, `unclear` says that it may be there, or come to be there.
+   */
+  async putOnce(
+    key: string,
+    bytes: Uint8Array,
+    options: PutOptions = {},
+  ): Promise<'put' | 'taken' | { readonly unclear: CairnError }> {
+    const doing = `writing ${key}`
+    const limit = withDeadline(options.signal, bytes.length)
+    try {
+      throwIfAborted(options.signal)
+      await this.#put(key, bytes, options, limit.signal, true)
+      return 'put'
+    } catch (error) {
+      if (isTaken(error)) return 'taken'
+      const timely = limit.passed() ? timeout() : error
+      const told = bucketError(timely, this.location, doing)
+      if (isPassing(timely) || (answerOf(error).name === 'AbortError' && this.#requests.put > 0))
+        return { unclear: told }
+      throw told
+    } finally {
+      limit.end()
+    }
+  }
+
+  async list(under: string, options: ListOptions = {}): Promise<Listing> {
+    const objects: ObjectInfo[] = []
+    const folders: string[] = []
+    for await (const page of this.pages(under, options)) {
+      objects.push(...page.objects)
+      folders.push(...page.folders)
+    }
+    return { objects, folders }
+  }
+
+  /** In the order of the keys, a page at a time. */
+  async *pages(under: string, options: ListOptions = {}): AsyncGenerator<Listing> {
+    const { after, limit = Infinity, folders = false } = options
+    let left = limit
+    let token: string | undefined
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#address.bucket,
+        Prefix: this.#full(under),
+        MaxKeys: Math.min(left, LIST_PAGE),
+        ...(after === undefined ? {} : { StartAfter: this.#full(after) }),
+        ...(folders ? { Delimiter: '/' } : {}),
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      })
+      const answer = await this.#again(`listing ${under}`, options, (signal) =>
+        this.#send('list', () => this.#client.send(command, { abortSignal: signal })),
+      )
+      const objects = (answer.Contents ?? []).map(
+        ({ Key = '', Size = 0, ETag = '', LastModified }) => ({
+          key: Key.slice(this.#address.prefix.length),
+          size: Size,
+          etag: ETag,
+          modified: LastModified?.getTime() ?? 0,
+        }),
+      )
+      left -= objects.length
+      const names = (answer.CommonPrefixes ?? []).map(({ Prefix = '' }) =>
+        Prefix.slice(this.#full(under).length),
+      )
+      yield { objects, folders: names }
+      token = answer.IsTruncated === true ? answer.NextContinuationToken : undefined
+    } while (token !== undefined && left > 0)
+  }
+
+  /** What is not there is no matter. */
+  async delete(keys: readonly string[], options: RequestOptions = {}): Promise<void> {
+    for (let at = 0; at < keys.length; at += LIST_PAGE) {
+      const some = keys.slice(at, at + LIST_PAGE)
+      const command = new DeleteObjectsCommand({
+        Bucket: this.#address.bucket,
+        Delete: { Quiet: true, Objects: some.map((key) => ({ Key: this.#full(key) })) },
+      })
+      await this.#again(`deleting ${some[0] ?? ''}`, options, async (signal) => {
+        const { Errors = [] } = await this.#send('delete', () =>
+          this.#client.send(command, { abortSignal: signal }),
+        )
+        const [first] = Errors.filter(({ Code }) => Code !== 'NoSuchKey')
+        if (first !== undefined) throw notDeleted(first.Key ?? '', first.Code ?? '', this.location)
+      })
+    }
+  }
+
+  /** Answers the upload's id. Parts are numbered from 1, all but the last have 5 MiB at least. */
+  async beginUpload(key: string, options: PutOptions = {}): Promise<string> {
+    const command = new CreateMultipartUploadCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      ChecksumAlgorithm: 'SHA256',
+      ...this.#described(options),
+    })
+    const { UploadId } = await this.#again(`beginning to write ${key}`, options, (signal) =>
+      this.#send('put', () => this.#client.send(command, { abortSignal: signal })),
+    )
+    return UploadId ?? ''
+  }
+
+  async uploadPart(
+    key: string,
+    upload: string,
+    number: number,
+    bytes: Uint8Array,
+    options: RequestOptions = {},
+  ): Promise<UploadedPart> {
+    const sha256 = createHash('sha256').update(bytes).digest('base64')
+    const command = new UploadPartCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      UploadId: upload,
+      PartNumber: number,
+      Body: bytes,
+      ContentLength: bytes.length,
+      ChecksumSHA256: sha256,
+    })
+    const { ETag = '' } = await this.#again(
+      `writing part ${number} of ${key}`,
+      options,
+      (signal) => {
+        this.#bytesOut += bytes.length
+        return this.#send('put', () => this.#client.send(command, { abortSignal: signal }))
+      },
+      bytes.length,
+    )
+    return { number, etag: ETag, size: bytes.length, sha256 }
+  }
+
+  /** The parts that are there; undefined when there is no such upload. */
+  async uploadedParts(
+    key: string,
+    upload: string,
+    options: RequestOptions = {},
+  ): Promise<UploadedPart[] | undefined> {
+    const parts: UploadedPart[] = []
+    let marker: string | undefined
+    do {
+      const command = new ListPartsCommand({
+        Bucket: this.#address.bucket,
+        Key: this.#full(key),
+        UploadId: upload,
+        ...(marker === undefined ? {} : { PartNumberMarker: marker }),
+      })
+      const answer = await this.#again(`listing the parts of ${key}`, options, async (signal) => {
+        try {
+          return await this.#send('list', () => this.#client.send(command, { abortSignal: signal }))
+        } catch (error) {
+          if (isMissing(error)) return undefined
+          throw error
+        }
+      })
+      if (answer === undefined) return undefined
+      for (const { PartNumber = 0, ETag = '', Size = 0, ChecksumSHA256 = '' } of answer.Parts ??
+        []) {
+        parts.push({ number: PartNumber, etag: ETag, size: Size, sha256: ChecksumSHA256 })
+      }
+      marker = answer.IsTruncated === true ? answer.NextPartNumberMarker : undefined
+    } while (marker !== undefined)
+    return parts
+  }
+
+  async endUpload(
+    key: string,
+    upload: string,
+    parts: readonly UploadedPart[],
+    options: RequestOptions = {},
+  ): Promise<void> {
+    const command = new CompleteMultipartUploadCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      UploadId: upload,
+      MultipartUpload: {
+        Parts: parts.map(({ number, etag, sha256 }) => ({
+          PartNumber: number,
+          ETag: etag,
+          ...(sha256 === '' ? {} : { ChecksumSHA256: sha256 }),
+        })),
+      },
+    })
+    await this.#again(`finishing ${key}`, options, (signal) =>
+      this.#send('put', () => this.#client.send(command, { abortSignal: signal })),
+    )
+  }
+
+  async dropUpload(key: string, upload: string, options: RequestOptions = {}): Promise<void> {
+    const command = new AbortMultipartUploadCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      UploadId: upload,
+    })
+    await this.#again(`dropping the upload of ${key}`, options, async (signal) => {
+      try {
+        await this.#send('delete', () => this.#client.send(command, { abortSignal: signal }))
+      } catch (error) {
+        if (!isMissing(error)) throw error
+      }
+    })
+  }
+
+  close(): void {
+    this.#client.destroy()
+  }
+
+  #full(key: string): string {
+    return this.#address.prefix + key
+  }
+
+  async #put(
+    key: string,
+    bytes: Uint8Array,
+    options: PutOptions,
+    signal: AbortSignal,
+    ifAbsent: boolean,
+  ): Promise<void> {
+    const command = new PutObjectCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      Body: bytes,
+      ContentLength: bytes.length,
+      ChecksumSHA256: createHash('sha256').update(bytes).digest('base64'),
+      ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
+      ...this.#described(options),
+    })
+    this.#bytesOut += bytes.length
+    await this.#send('put', () => this.#client.send(command, { abortSignal: signal }))
+  }
+
+  #described({ metadata, contentType }: PutOptions): {
+    readonly ContentType: string
+    readonly Metadata?: Record<string, string>
+    readonly StorageClass?: StorageClass
+  } {
+    const { storageClass } = this.#address
+    return {
+      ContentType: contentType ?? 'application/octet-stream',
+      ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
+      ...(storageClass === undefined ? {} : { StorageClass: storageClass as StorageClass }),
+    }
+  }
+
+  async #get(
+    key: string,
+    range: { readonly from: number; readonly length: number } | undefined,
+    options: RequestOptions,
+  ): Promise<GotObject | undefined> {
+    const command = new GetObjectCommand({
+      Bucket: this.#address.bucket,
+      Key: this.#full(key),
+      ...(range && { Range: `bytes=${range.from}-${range.from + range.length - 1}` }),
+    })
+    return await this.#again(
+      `reading ${key}`,
+      options,
+      async (signal) => {
+        let answer: GetObjectCommandOutput
+        try {
+          answer = await this.#send('get', () =>
+            this.#client.send(command, { abortSignal: signal }),
+          )
+        } catch (error) {
+          if (isMissing(error)) return undefined
+          throw error
+        }
+        const bytes = (await answer.Body?.transformToByteArray()) ?? new Uint8Array(0)
+        this.#bytesIn += bytes.length
+        const size = Number(/\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1] ?? bytes.length)
+        const expected = range ? Math.min(range.length, size - range.from) : answer.ContentLength
+        // A connection that ended early looks like the end of the object.
+        if (expected !== undefined && bytes.length !== expected) throw cutOff(key, this.location)
+        return {
+          bytes,
+          etag: answer.ETag ?? '',
+          size,
+          modified: answer.LastModified?.getTime() ?? 0,
+        }
+      },
+      range?.length,
+    )
+  }
+
+  async #send<T extends { readonly $metadata: object }>(
+    kind: RequestKind,
+    send: () => Promise<T>,
+  ): Promise<T> {
+    this.#requests[kind] += 1
+    return await send()
+  }
+
+  /** For requests that may be made again, whatever became of the first. */
+  async #again<T>(
+    doing: string,
+    { signal }: RequestOptions,
+    request: (signal: AbortSignal) => Promise<T>,
+    bytes = 0,
+  ): Promise<T> {
+    const giveUpAt = performance.now() + this.#retryMs
+    for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      throwIfAborted(signal)
+      const limit = withDeadline(signal, bytes)
+      try {
+        return await request(limit.signal)
+      } catch (error) {
+        throwIfAborted(signal)
+        const timely = limit.passed() ? timeout() : error
+        const over = performance.now() + pause > giveUpAt
+        if (over || !isPassing(timely)) throw bucketError(timely, this.location, doing)
+      } finally {
+        limit.end()
+      }
+      await sleep(pause * (0.5 + Math.random()))
+    }
+  }
+}
+
+interface Deadline {
+  readonly signal: AbortSignal
+  /** Whether it is what ended the request. */
+  passed(): boolean
+  end(): void
+}
+
+function withDeadline(outer: AbortSignal | undefined, bytes: number): Deadline {
+  const own = new AbortController()
+  let passed = false
+  const timer = setTimeout(
+    () => {
+      passed = true
+      own.abort()
+    },
+    REQUEST_MS + bytes / SLOWEST_BYTES_PER_MS,
+  )
+  const abort = (): void => own.abort()
+  outer?.addEventListener('abort', abort, { once: true })
+  return {
+    signal: own.signal,
+    passed: () => passed,
+    end() {
+      clearTimeout(timer)
+      outer?.removeEventListener('abort', abort)
+    },
+  }
+}
+
+function timeout(): Error {
+  const error = new Error('no answer in time')
+  error.name = 'TimeoutError'
+  return error
+}
+
+function cutOff(key: string, location: string): CairnError {
+  return new CairnError('backend_unavailable', `An answer of ${location} was cut off.`, {
+    hint: 'Is the way to it sound?',
+    key,
+  })
+}
+
+function notDeleted(key: string, code: string, location: string): CairnError {
+  const passing = code === 'SlowDown' || code === 'InternalError'
+  return new CairnError(
+    passing ? 'backend_unavailable' : 'access_denied',
+    `${location} did not delete ${key}: ${code}.`,
+    { hint: 'Cairn needs to get, put, delete and list in the bucket.', key },
+  )
+}
