@@ -29,8 +29,8 @@ export interface StoreOptions {
 }
 
 /**
- * Opens the store that `store` names: `lmdb:DIR`, `kubo:URL`, `memory:`, or to read from CARs `car:FILE`
- * (`car:BASE,DELTA...`). Loads only its backend.
+ * Opens the store that `store` names: `lmdb:DIR`, `kubo:URL`, `s3://BUCKET/PREFIX`, `memory:`, or to read
+ * from CARs `car:FILE` (`car:BASE,DELTA...`). Loads only its backend.
  */
 export async function openBackend(store: string, options: StoreOptions = {}): Promise<Backend> {
   const colon = store.indexOf(':')
@@ -55,10 +55,24 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
       ...(signal === undefined ? {} : { signal }),
     })
   }
+  if (kind === 's3' && place !== '') {
+    const { create = true, onBackgroundError, signal } = options
+    const { openBucketStore } = await import('./backend/s3/index.ts')
+    return openBucketStore({
+      address: place,
+      create,
+      signal,
+      ...(onBackgroundError === undefined ? {} : { onBackgroundError }),
+    })
+  }
   if (kind === 'car' && place !== '') return openCarStore(place.split(','), options.signal)
-  throw new CairnError('usage', 'A store is named lmdb:DIR, kubo:URL, car:FILE or memory:.', {
-    hint: 'For example lmdb:./data or kubo:http://127.0.0.1:5001.',
-  })
+  throw new CairnError(
+    'usage',
+    'A store is named lmdb:DIR, kubo:URL, s3://BUCKET/PREFIX, car:FILE or memory:.',
+    {
+      hint: 'For example lmdb:./data, kubo:http://127.0.0.1:5001 or s3://backups/cairn.',
+    },
+  )
 }
 
 function noCompat(store: string): CairnError {

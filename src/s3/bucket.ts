@@ -12,6 +12,7 @@ import {
   DeleteObjectsCommand,
   GetObjectCommand,
   HeadObjectCommand,
+  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   ListPartsCommand,
   PutObjectCommand,
@@ -51,6 +52,11 @@ export interface ObjectInfo {
 
 export interface ObjectHead extends ObjectInfo {
   readonly metadata: Readonly<Record<string, string>>
+  /**
+   * What the server knows of its sha2-256, in Base64: of the object, or of what was uploaded in N parts that
+   * of the parts' digests, ending with `-N`. Empty where it does not tell.
+   */
+  readonly sha256: string
 }
 
 export interface GotObject {
@@ -68,6 +74,8 @@ export interface RequestOptions {
 export interface PutOptions extends RequestOptions {
   readonly metadata?: Readonly<Record<string, string>>
   readonly contentType?: string
+  /** Whatever class the address names: for what is small, or must be readable at once. */
+  readonly standardClass?: boolean
 }
 
 /** What lies under a prefix, one level deep. */
@@ -86,12 +94,25 @@ export interface ListOptions extends RequestOptions {
   readonly folders?: boolean
 }
 
+export type PutOutcome =
+  | { readonly kind: 'put'; readonly etag: string }
+  | { readonly kind: 'taken' }
+  /** It may be there, or come to be there. */
+  | { readonly kind: 'unclear'; readonly error: CairnError }
+
 export interface UploadedPart {
   readonly number: number
   readonly etag: string
   readonly size: number
   /** Base64 of its sha2-256. */
   readonly sha256: string
+}
+
+export interface UnfinishedUpload {
+  readonly key: string
+  readonly id: string
+  /** By the server's clock. */
+  readonly begun: number
 }
 
 export class Bucket {
@@ -105,6 +126,8 @@ export class Bucket {
 
   constructor(address: BucketAddress, { retryMs = RETRY_MS }: { readonly retryMs?: number } = {}) {
     const { endpoint, region } = address
+    // The library warns of the Node that it will need one day; that is not for those who run this.
+    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
     this.location = printBucketAddress(address)
     this.#address = address
     this.#retryMs = retryMs
@@ -147,8 +170,8 @@ export class Bucket {
     return await this.#again(`looking at ${key}`, options, async (signal) => {
       try {
         const command = new HeadObjectCommand({
-          Bucket: this.#address.bucket,
-          Key: this.#full(key),
+          ...objectAt(this.#address, key),
+          ChecksumMode: 'ENABLED',
         })
         const answer = await this.#send('head', () =>
           this.#client.send(command, { abortSignal: signal }),
@@ -159,6 +182,7 @@ export class Bucket {
           etag: answer.ETag ?? '',
           modified: answer.LastModified?.getTime() ?? 0,
           metadata: answer.Metadata ?? {},
+          sha256: answer.ChecksumSHA256 ?? '',
         }
       } catch (error) {
         if (isMissing(error)) return undefined
@@ -179,31 +203,40 @@ export class Bucket {
     )
   }
 
-  /**
-   * Puts an object where there is none: of all who try, one does. Once, without asking again: where the
-   * answer was lost, `unclear` says that it may be there, or come to be there.
-   */
-  async putOnce(
-    key: string,
-    bytes: Uint8Array,
-    options: PutOptions = {},
-  ): Promise<'put' | 'taken' | { readonly unclear: CairnError }> {
+  /** Puts an object where there is none: of all who try, one does. Once, without asking again. */
+  async putOnce(key: string, bytes: Uint8Array, options: PutOptions = {}): Promise<PutOutcome> {
     const doing = `writing ${key}`
+    throwIfAborted(options.signal)
     const limit = withDeadline(options.signal, bytes.length)
     try {
-      throwIfAborted(options.signal)
-      await this.#put(key, bytes, options, limit.signal, true)
-      return 'put'
+      return { kind: 'put', etag: await this.#put(key, bytes, options, limit.signal, true) }
     } catch (error) {
-      if (isTaken(error)) return 'taken'
+      if (isTaken(error)) return { kind: 'taken' }
       const timely = limit.passed() ? timeout() : error
       const told = bucketError(timely, this.location, doing)
-      if (isPassing(timely) || (answerOf(error).name === 'AbortError' && this.#requests.put > 0))
-        return { unclear: told }
+      if (isPassing(timely) || told.code === 'aborted') return { kind: 'unclear', error: told }
       throw told
     } finally {
       limit.end()
     }
+  }
+
+  /** Whether the server looks at the checksum that comes with an object. Leaves nothing behind if it does. */
+  async refusesWrongChecksum(key: string, options: RequestOptions = {}): Promise<boolean> {
+    const command = new PutObjectCommand({
+      ...objectAt(this.#address, key),
+      Body: Buffer.from('damaged on its way'),
+      ChecksumSHA256: createHash('sha256').update('as it was sent').digest('base64'),
+    })
+    return await this.#again(`writing ${key}`, options, async (signal) => {
+      try {
+        await this.#send('put', () => this.#client.send(command, { abortSignal: signal }))
+        return false
+      } catch (error) {
+        if (answerOf(error).status === 400) return true
+        throw error
+      }
+    })
   }
 
   async list(under: string, options: ListOptions = {}): Promise<Listing> {
@@ -223,7 +256,7 @@ export class Bucket {
     let token: string | undefined
     do {
       const command = new ListObjectsV2Command({
-        Bucket: this.#address.bucket,
+        ...bucketOf(this.#address),
         Prefix: this.#full(under),
         MaxKeys: Math.min(left, LIST_PAGE),
         ...(after === undefined ? {} : { StartAfter: this.#full(after) }),
@@ -255,7 +288,7 @@ export class Bucket {
     for (let at = 0; at < keys.length; at += LIST_PAGE) {
       const some = keys.slice(at, at + LIST_PAGE)
       const command = new DeleteObjectsCommand({
-        Bucket: this.#address.bucket,
+        ...bucketOf(this.#address),
         Delete: { Quiet: true, Objects: some.map((key) => ({ Key: this.#full(key) })) },
       })
       await this.#again(`deleting ${some[0] ?? ''}`, options, async (signal) => {
@@ -271,8 +304,7 @@ export class Bucket {
   /** Answers the upload's id. Parts are numbered from 1, all but the last have 5 MiB at least. */
   async beginUpload(key: string, options: PutOptions = {}): Promise<string> {
     const command = new CreateMultipartUploadCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       ChecksumAlgorithm: 'SHA256',
       ...this.#described(options),
     })
@@ -291,8 +323,7 @@ export class Bucket {
   ): Promise<UploadedPart> {
     const sha256 = createHash('sha256').update(bytes).digest('base64')
     const command = new UploadPartCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       UploadId: upload,
       PartNumber: number,
       Body: bytes,
@@ -321,8 +352,7 @@ export class Bucket {
     let marker: string | undefined
     do {
       const command = new ListPartsCommand({
-        Bucket: this.#address.bucket,
-        Key: this.#full(key),
+        ...objectAt(this.#address, key),
         UploadId: upload,
         ...(marker === undefined ? {} : { PartNumberMarker: marker }),
       })
@@ -344,6 +374,32 @@ export class Bucket {
     return parts
   }
 
+  /**
+   * The uploads under a prefix that were neither finished nor dropped. Some servers, such as MinIO, answer for
+   * a whole key alone, and for the empty prefix of a whole bucket.
+   */
+  async uploads(under: string, options: RequestOptions = {}): Promise<UnfinishedUpload[]> {
+    const found: UnfinishedUpload[] = []
+    let marker: { readonly key: string | undefined; readonly id: string | undefined } | undefined
+    do {
+      const command = new ListMultipartUploadsCommand({
+        ...bucketOf(this.#address),
+        Prefix: this.#full(under),
+        ...(marker === undefined ? {} : { KeyMarker: marker.key, UploadIdMarker: marker.id }),
+      })
+      const answer = await this.#again(`listing the uploads of ${under}`, options, (signal) =>
+        this.#send('list', () => this.#client.send(command, { abortSignal: signal })),
+      )
+      for (const { Key = '', UploadId = '', Initiated } of answer.Uploads ?? []) {
+        const key = Key.slice(this.#address.prefix.length)
+        found.push({ key, id: UploadId, begun: Initiated?.getTime() ?? 0 })
+      }
+      const { IsTruncated, NextKeyMarker: key, NextUploadIdMarker: id } = answer
+      marker = IsTruncated === true ? { key, id } : undefined
+    } while (marker !== undefined)
+    return found
+  }
+
   async endUpload(
     key: string,
     upload: string,
@@ -351,8 +407,7 @@ export class Bucket {
     options: RequestOptions = {},
   ): Promise<void> {
     const command = new CompleteMultipartUploadCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       UploadId: upload,
       MultipartUpload: {
         Parts: parts.map(({ number, etag, sha256 }) => ({
@@ -369,8 +424,7 @@ export class Bucket {
 
   async dropUpload(key: string, upload: string, options: RequestOptions = {}): Promise<void> {
     const command = new AbortMultipartUploadCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       UploadId: upload,
     })
     await this.#again(`dropping the upload of ${key}`, options, async (signal) => {
@@ -396,10 +450,9 @@ export class Bucket {
     options: PutOptions,
     signal: AbortSignal,
     ifAbsent: boolean,
-  ): Promise<void> {
+  ): Promise<string> {
     const command = new PutObjectCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       Body: bytes,
       ContentLength: bytes.length,
       ChecksumSHA256: createHash('sha256').update(bytes).digest('base64'),
@@ -407,15 +460,18 @@ export class Bucket {
       ...this.#described(options),
     })
     this.#bytesOut += bytes.length
-    await this.#send('put', () => this.#client.send(command, { abortSignal: signal }))
+    const answer = await this.#send('put', () =>
+      this.#client.send(command, { abortSignal: signal }),
+    )
+    return answer.ETag ?? ''
   }
 
-  #described({ metadata, contentType }: PutOptions): {
+  #described({ metadata, contentType, standardClass }: PutOptions): {
     readonly ContentType: string
     readonly Metadata?: Record<string, string>
     readonly StorageClass?: StorageClass
   } {
-    const { storageClass } = this.#address
+    const storageClass = standardClass === true ? undefined : this.#address.storageClass
     return {
       ContentType: contentType ?? 'application/octet-stream',
       ...(metadata === undefined ? {} : { Metadata: { ...metadata } }),
@@ -429,8 +485,7 @@ export class Bucket {
     options: RequestOptions,
   ): Promise<GotObject | undefined> {
     const command = new GetObjectCommand({
-      Bucket: this.#address.bucket,
-      Key: this.#full(key),
+      ...objectAt(this.#address, key),
       ...(range && { Range: `bytes=${range.from}-${range.from + range.length - 1}` }),
     })
     return await this.#again(
@@ -495,6 +550,16 @@ export class Bucket {
       await sleep(pause * (0.5 + Math.random()))
     }
   }
+}
+
+/** Apart from the class of the same name, which the compiler takes such a key for. */
+const bucketOf = ({ bucket }: BucketAddress): { readonly Bucket: string } => ({ Bucket: bucket })
+
+function objectAt(
+  address: BucketAddress,
+  key: string,
+): { readonly Bucket: string; readonly Key: string } {
+  return { ...bucketOf(address), Key: address.prefix + key }
 }
 
 interface Deadline {

@@ -40,13 +40,19 @@ export function isPassing(error: unknown): boolean {
     return error.code === 'backend_unavailable' || error.code === 'backend_timeout'
   const { name, status } = answerOf(error)
   if (name === 'AbortError') return false
-  if (status === undefined || RETRYABLE_NAMES.has(name)) return !isOurs(error)
+  if (RETRYABLE_NAMES.has(name)) return true
+  if (status === undefined) return !isOurs(error)
   return status >= 500 || status === 429 || status === 408 || name === 'ConditionalRequestConflict'
 }
 
-/** What went wrong before anything was sent. */
+/** What went wrong before anything was sent, and would again. */
 function isOurs(error: unknown): boolean {
-  return answerOf(error).name === 'CredentialsProviderError' || error instanceof TypeError
+  if (answerOf(error).name === 'CredentialsProviderError') return true
+  const told = error instanceof Error ? error.message : ''
+  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : ''
+  return (
+    typeof code !== 'string' || (code === '' && !/socket|connection|network|aborted/i.test(told))
+  )
 }
 
 export function bucketError(error: unknown, location: string, doing: string): CairnError {
@@ -86,6 +92,13 @@ export function bucketError(error: unknown, location: string, doing: string): Ca
       'backend_refused',
       `${location} says that this clock is wrong.`,
       'Set the clock; requests are signed with its time.',
+    )
+  }
+  if (name === 'InvalidObjectState') {
+    return say(
+      'backend_refused',
+      `${location} keeps in an archive what this needs: ${doing}.`,
+      'Ask the bucket to bring it back from its storage class first; that may take hours.',
     )
   }
   if (status === 403) {

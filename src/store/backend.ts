@@ -150,8 +150,8 @@ export interface StoreStatus {
 }
 
 export interface Backend {
-  readonly kind: 'memory' | 'lmdb' | 'kubo' | 'car'
-  /** As it was named to us, without secrets: `lmdb:/data`, `kubo:http://127.0.0.1:5001`. */
+  readonly kind: 'memory' | 'lmdb' | 'kubo' | 's3' | 'car'
+  /** As it was named to us, without secrets: `lmdb:/data`, `s3://bucket/prefix`. */
   readonly location: string
 
   /** What a staging has flushed is there, and was hashed by the store: nobody need read it back. */

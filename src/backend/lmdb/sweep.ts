@@ -9,7 +9,7 @@ import type { FreeOptions } from './free.ts'
 import { placeOf } from './keys.ts'
 import { isVoid, listLeases, stillThere } from './leases.ts'
 import type { HeldLease, ListedLease } from './leases.ts'
-import { Marks } from './marks.ts'
+import { Marks } from '../marks.ts'
 import { markBegun, markEnded, sweepUnderWay } from './sweep-mark.ts'
 import type { UnderWay } from './sweep-mark.ts'
 

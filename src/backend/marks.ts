@@ -11,8 +11,8 @@ import {
   CODEC_DAG_PB,
   cidParts,
   isEngineCid,
-} from '../../model/cid.ts'
-import type { CidBytes } from '../../model/cid.ts'
+} from '../model/cid.ts'
+import type { CidBytes } from '../model/cid.ts'
 
 const FIRST_BYTES = 4096
 

@@ -1,0 +1,38 @@
+/** Compaction: many small packs become few. Nothing is freed by it, so it needs no marks. */
+import type { Bucket, ObjectInfo, RequestOptions } from '../../s3/bucket.ts'
+import type { Catalog } from './catalog.ts'
+import { parsePackKey } from './layout.ts'
+import { PACK_BYTES } from './pack.ts'
+import type { PackWriter } from './pack-writer.ts'
+import { copyLiving } from './repack.ts'
+
+/** Packs that are smaller are put together, when there are some. */
+const SMALL_BYTES = PACK_BYTES / 4
+const FEW = 4
+
+export async function compactPacks(
+  bucket: Bucket,
+  catalog: Catalog,
+  writer: PackWriter,
+  options: RequestOptions = {},
+): Promise<{ before: number; after: number }> {
+  await catalog.refresh(options)
+  const before = catalog.packs.bytes
+  const small = (await catalog.list(0, options)).filter(isSmall)
+  if (small.length >= FEW) {
+    const copied: string[] = []
+    for (const { key } of small) {
+      if ((await copyLiving(bucket, key, () => true, writer, options)) === 'copied')
+        copied.push(key)
+    }
+    await writer.flush(options)
+    // Who still looks for a block in one of these finds it gone, and looks again.
+    await bucket.delete(copied, options)
+    for (const key of copied) catalog.gone(key)
+  }
+  return { before, after: catalog.packs.bytes }
+}
+
+/** Healed blocks stay in packs of their own, which go before all others. */
+const isSmall = ({ key, size }: ObjectInfo): boolean =>
+  size < SMALL_BYTES && parsePackKey(key)?.healed === false

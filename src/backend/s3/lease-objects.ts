@@ -1,0 +1,124 @@
+/**
+ * Leases: small objects that say that somebody is alive, of three kinds: what an owner of a backend asked
+ * for, stagings, sweeps. Rewritten every ten minutes; void when nobody rewrote one for an hour, by the
+ * server's clock, and twenty minutes more, by which the reader's clock may be wrong.
+ *
+ * Its owner stops relying on one after half an hour without a renewal: a request that is sent then was
+ * signed with the time, and no server takes one that was signed over fifteen minutes ago; so it has
+ * come to its end before anybody takes the lease for void.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CairnError } from '../../errors.ts'
+import type { Bucket, ObjectInfo, RequestOptions } from '../../s3/bucket.ts'
+import { timedName } from './layout.ts'
+
+const VOID_MS = 80 * 60 * 1000
+const RENEW_MS = 10 * 60 * 1000
+export const SOUND_MS: number = 30 * 60 * 1000
+const MAX_NOTE_BYTES = 64 * 1024
+
+export type LeaseKind = 'reader' | 'staging' | 'sweep'
+
+export interface BucketLease {
+  readonly key: string
+  /** Whether what is asked for now is done under the lease. Once it was not, it never is again. */
+  sound(): boolean
+  /** No more renewals; the object goes. What could not be removed is void in time. */
+  release(): Promise<void>
+}
+
+export class LeaseObjects {
+  readonly #bucket: Bucket
+  readonly #now: () => number
+  readonly #onError: (error: unknown) => void
+  readonly #held = new Set<BucketLease>()
+
+  constructor(bucket: Bucket, now: () => number, onError: (error: unknown) => void) {
+    this.#bucket = bucket
+    this.#now = now
+    this.#onError = onError
+  }
+
+  /** Durable when it returns. */
+  async take(kind: LeaseKind, note: string, options?: RequestOptions): Promise<BucketLease> {
+    const key = `leases/${kind}/${timedName(this.#now())}`
+    const bytes = Buffer.from(JSON.stringify({ note }))
+    let renewed = this.#now()
+    let lost = false
+    let writing: Promise<void> = Promise.resolve()
+    const sound = (): boolean => !(lost ||= this.#now() - renewed > SOUND_MS)
+    const timer = setInterval(() => {
+      if (!sound()) return
+      const began = this.#now()
+      writing = this.#bucket.put(key, bytes).then(() => void (renewed = began), this.#onError)
+    }, RENEW_MS)
+    timer.unref()
+    const release = async (): Promise<void> => {
+      clearInterval(timer)
+      lost = true
+      this.#held.delete(lease)
+      // A renewal that lands behind the removal would bring it back.
+      await writing
+      await this.#bucket.delete([key])
+    }
+    const lease: BucketLease = { key, sound, release }
+    this.#held.add(lease)
+    try {
+      await this.#bucket.put(key, bytes, options)
+    } catch (error) {
+      await release().catch(this.#onError)
+      throw error
+    }
+    return lease
+  }
+
+  /** Those that are not void. */
+  async live(kind: LeaseKind, options?: RequestOptions): Promise<ObjectInfo[]> {
+    const { objects } = await this.#bucket.list(`leases/${kind}/`, options)
+    return objects.filter(({ modified }) => this.#now() - modified <= VOID_MS)
+  }
+
+  async isLive(key: string, options?: RequestOptions): Promise<boolean> {
+    const head = await this.#bucket.head(key, options)
+    return head !== undefined && this.#now() - head.modified <= VOID_MS
+  }
+
+  async notes(kind: LeaseKind, options?: RequestOptions): Promise<string[]> {
+    const notes: string[] = []
+    for (const { key, size } of await this.live(kind, options)) {
+      if (size > MAX_NOTE_BYTES) throw unreadable(key)
+      const got = await this.#bucket.get(key, options)
+      // It ended meanwhile.
+      if (got !== undefined) notes.push(noteOf(got.bytes, key))
+    }
+    return notes
+  }
+
+  async releaseAll(): Promise<void> {
+    await Promise.all(Array.from(this.#held, (lease) => lease.release().catch(this.#onError)))
+  }
+}
+
+/** Waits, and hears an abort at once. */
+export async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  await sleep(ms, undefined, signal && { signal }).catch(() => {})
+}
+
+function noteOf(bytes: Uint8Array, key: string): string {
+  try {
+    const parsed: unknown = JSON.parse(Buffer.from(bytes).toString())
+    if (typeof parsed === 'object' && parsed !== null && 'note' in parsed) {
+      if (typeof parsed.note === 'string') return parsed.note
+    }
+  } catch {
+    // Told below.
+  }
+  throw unreadable(key)
+}
+
+function unreadable(key: string): CairnError {
+  return new CairnError('busy', `What ${key} keeps from being freed cannot be read.`, {
+    hint: 'It counts for an hour after it was made; remove the object if it is nobody’s.',
+    key,
+  })
+}

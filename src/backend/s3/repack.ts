@@ -1,0 +1,51 @@
+/** Copying the blocks that stay out of packs that will go. */
+import { digestKey } from '../../model/cid.ts'
+import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
+import { readPack, type Section } from './pack.ts'
+import type { PackWriter } from './pack-writer.ts'
+import { isCairnError } from '../../errors.ts'
+
+/**
+ * Copies those blocks of a pack that `stays` names; false if the pack must stay as it is: a block of it
+ * is damaged, and perhaps somebody can mend it. `gone`: it was deleted meanwhile.
+ */
+export async function copyLiving(
+  bucket: Bucket,
+  key: string,
+  stays: (section: Section) => boolean,
+  writer: PackWriter,
+  options?: RequestOptions,
+): Promise<'copied' | 'damaged' | 'gone'> {
+  const got = await bucket.get(key, options)
+  if (got === undefined) return 'gone'
+  let all: ReturnType<typeof readPack>
+  try {
+    all = readPack(got.bytes, key)
+  } catch (error) {
+    if (isCairnError(error, 'pointer_damaged') || isCairnError(error, 'invalid_car'))
+      return 'damaged'
+    throw error
+  }
+  const living = all.filter(({ section }) => stays(section))
+  await writer.put(
+    living.map(({ block }) => block),
+    options,
+  )
+  return 'copied'
+}
+
+/** Digests that were said to be needed. */
+export class DigestSet {
+  readonly #digests = new Set<string>()
+
+  /** Digests of 32 bytes, one behind the other. */
+  addAll(bytes: Uint8Array): void {
+    for (let at = 0; at + 32 <= bytes.length; at += 32) {
+      this.#digests.add(digestKey(bytes.subarray(at, at + 32)))
+    }
+  }
+
+  has(digest: Uint8Array): boolean {
+    return this.#digests.has(digestKey(digest))
+  }
+}
