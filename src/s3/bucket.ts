@@ -19,6 +19,7 @@ import {
   S3Client,
   UploadPartCommand,
   type GetObjectCommandOutput,
+  type ListObjectsV2CommandOutput,
   type StorageClass,
 } from '@aws-sdk/client-s3'
 import { CairnError, throwIfAborted } from '../errors.ts'
@@ -71,7 +72,20 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-export interface PutOptions extends RequestOptions {
+export interface EffectOptions extends RequestOptions {
+  /**
+   * Called before each try, when the request is signed: it throws if that is too late by now. A process
+   * may sleep at any point; what it sends after this was signed before it, and servers refuse old signatures.
+   */
+  readonly guard?: (() => void) | undefined
+}
+
+export interface GetOptions extends RequestOptions {
+  /** A larger object is an error, before it is read. */
+  readonly limit?: number
+}
+
+export interface PutOptions extends EffectOptions {
   readonly metadata?: Readonly<Record<string, string>>
   readonly contentType?: string
   /** Whatever class the address names: for what is small, or must be readable at once. */
@@ -148,11 +162,17 @@ export class Bucket {
     })
   }
 
+  /** By how much the server's clock is ahead of ours, to about five minutes, as its answers tell. */
+  get clockOffset(): number {
+    return this.#client.config.systemClockOffset
+  }
+
   get counts(): RequestCounts {
     return { requests: { ...this.#requests }, bytesIn: this.#bytesIn, bytesOut: this.#bytesOut }
   }
 
-  async get(key: string, options: RequestOptions = {}): Promise<GotObject | undefined> {
+  /** Compared with its checksum, where the server has one. */
+  async get(key: string, options: GetOptions = {}): Promise<GotObject | undefined> {
     return await this.#get(key, undefined, options)
   }
 
@@ -167,6 +187,7 @@ export class Bucket {
   }
 
   async head(key: string, options: RequestOptions = {}): Promise<ObjectHead | undefined> {
+    let isFirst = true
     return await this.#again(`looking at ${key}`, options, async (signal) => {
       try {
         const command = new HeadObjectCommand({
@@ -186,6 +207,11 @@ export class Bucket {
         }
       } catch (error) {
         if (isMissing(error)) return undefined
+        // Such an answer has no body to say why: perhaps the clock, which the library has set right by now.
+        if (answerOf(error).status === 403 && isFirst) {
+          isFirst = false
+          throw cutOff(key, this.location)
+        }
         throw error
       }
     })
@@ -263,9 +289,13 @@ export class Bucket {
         ...(folders ? { Delimiter: '/' } : {}),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       })
-      const answer = await this.#again(`listing ${under}`, options, (signal) =>
-        this.#send('list', () => this.#client.send(command, { abortSignal: signal })),
-      )
+      const answer = await this.#again(`listing ${under}`, options, async (signal) => {
+        const page = await this.#send('list', () =>
+          this.#client.send(command, { abortSignal: signal }),
+        )
+        if (!isWholePage(page)) throw cutOff(under, this.location)
+        return page
+      })
       const objects = (answer.Contents ?? []).map(
         ({ Key = '', Size = 0, ETag = '', LastModified }) => ({
           key: Key.slice(this.#address.prefix.length),
@@ -284,13 +314,16 @@ export class Bucket {
   }
 
   /** What is not there is no matter. */
-  async delete(keys: readonly string[], options: RequestOptions = {}): Promise<void> {
+  async delete(keys: readonly string[], options: EffectOptions = {}): Promise<void> {
     for (let at = 0; at < keys.length; at += LIST_PAGE) {
       const some = keys.slice(at, at + LIST_PAGE)
       const command = new DeleteObjectsCommand({
         ...bucketOf(this.#address),
         Delete: { Quiet: true, Objects: some.map((key) => ({ Key: this.#full(key) })) },
       })
+      if (options.guard !== undefined) {
+        command.middlewareStack.add(guarding(options.guard), BEHIND_SIGNATURE)
+      }
       await this.#again(`deleting ${some[0] ?? ''}`, options, async (signal) => {
         const { Errors = [] } = await this.#send('delete', () =>
           this.#client.send(command, { abortSignal: signal }),
@@ -459,6 +492,9 @@ export class Bucket {
       ...(ifAbsent ? { IfNoneMatch: '*' } : {}),
       ...this.#described(options),
     })
+    if (options.guard !== undefined) {
+      command.middlewareStack.add(guarding(options.guard), BEHIND_SIGNATURE)
+    }
     this.#bytesOut += bytes.length
     const answer = await this.#send('put', () =>
       this.#client.send(command, { abortSignal: signal }),
@@ -482,11 +518,13 @@ export class Bucket {
   async #get(
     key: string,
     range: { readonly from: number; readonly length: number } | undefined,
-    options: RequestOptions,
+    options: GetOptions,
   ): Promise<GotObject | undefined> {
     const command = new GetObjectCommand({
       ...objectAt(this.#address, key),
-      ...(range && { Range: `bytes=${range.from}-${range.from + range.length - 1}` }),
+      ...(range
+        ? { Range: `bytes=${range.from}-${range.from + range.length - 1}` }
+        : { ChecksumMode: 'ENABLED' }),
     })
     return await this.#again(
       `reading ${key}`,
@@ -500,6 +538,11 @@ export class Bucket {
         } catch (error) {
           if (isMissing(error)) return undefined
           throw error
+        }
+        // A server may give all where a range was asked for.
+        if ((answer.ContentLength ?? 0) > (range?.length ?? options.limit ?? Infinity)) {
+          if (answer.Body !== undefined && 'destroy' in answer.Body) answer.Body.destroy()
+          throw tooLarge(key, this.location)
         }
         const bytes = (await answer.Body?.transformToByteArray()) ?? new Uint8Array(0)
         this.#bytesIn += bytes.length
@@ -591,10 +634,35 @@ function withDeadline(outer: AbortSignal | undefined, bytes: number): Deadline {
   }
 }
 
+/** The parser is content with half a document. What a page says of itself comes first in it. */
+function isWholePage(page: ListObjectsV2CommandOutput): boolean {
+  const { IsTruncated, KeyCount, Contents = [], CommonPrefixes = [] } = page
+  if (IsTruncated === undefined) return false
+  return KeyCount === undefined || KeyCount === Contents.length + CommonPrefixes.length
+}
+
 function timeout(): Error {
   const error = new Error('no answer in time')
   error.name = 'TimeoutError'
   return error
+}
+
+/** Between the signature and the wire. */
+const BEHIND_SIGNATURE = { step: 'deserialize', priority: 'low' } as const
+
+const guarding =
+  (guard: () => void) =>
+  <A, O>(next: (args: A) => Promise<O>) =>
+  async (args: A): Promise<O> => {
+    guard()
+    return await next(args)
+  }
+
+function tooLarge(key: string, location: string): CairnError {
+  return new CairnError('backend_refused', `The object ${key} of ${location} is too large.`, {
+    hint: 'Cairn did not write it; move it away.',
+    key,
+  })
 }
 
 function cutOff(key: string, location: string): CairnError {

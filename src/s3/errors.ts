@@ -9,6 +9,8 @@ const RETRYABLE_NAMES = new Set([
   'TimeoutError',
   'ThrottlingException',
   'XMinioServerNotInitialized',
+  // The library has learned the server's time from this answer, and signs with it from now on.
+  'RequestTimeTooSkewed',
 ])
 const KEY_NAMES = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch', 'ExpiredToken'])
 
@@ -41,8 +43,20 @@ export function isPassing(error: unknown): boolean {
   const { name, status } = answerOf(error)
   if (name === 'AbortError') return false
   if (RETRYABLE_NAMES.has(name)) return true
+  if (wasDamaged(error)) return true
   if (status === undefined) return !isOurs(error)
+  // It does not know what it is asked for, and will not learn it.
+  if (status === 501) return false
   return status >= 500 || status === 429 || status === 408 || name === 'ConditionalRequestConflict'
+}
+
+/** An answer that does not match its checksum, or is no document: on its way it was cut or changed. */
+function wasDamaged(error: unknown): boolean {
+  const { status } = answerOf(error)
+  const told = error instanceof Error ? error.message : ''
+  if (status === undefined || status === 200)
+    return /^Checksum mismatch|Deserialization error/.test(told)
+  return false
 }
 
 /** What went wrong before anything was sent, and would again. */

@@ -7,6 +7,7 @@ import { lmdbGrounds } from './lmdb-ground.ts'
 import { memoryGrounds } from './memory-ground.ts'
 import { OPERATIONS } from './operations.ts'
 import { problemsOf, summary, tableOf } from './report.ts'
+import { bucketGrounds } from './s3-ground.ts'
 import { FAULTS, type Fault } from './steps.ts'
 import { runTable } from './table.ts'
 
@@ -16,6 +17,8 @@ const GROUNDS: Readonly<Record<string, () => Promise<Grounds>>> = {
   'lmdb transactions': () => lmdbGrounds('transactions'),
   kubo: () => kuboGrounds('contract'),
   'kubo requests': () => kuboGrounds('requests'),
+  s3: () => bucketGrounds('contract'),
+  's3 requests': () => bucketGrounds('requests'),
 }
 
 const { values: flags } = parseArgs({

@@ -1,19 +1,18 @@
 /**
- * A private Kubo node for tests: its own repository in a temporary folder, loopback only, no peers,
- * nothing announced. A missing node is a failure, never a reason to skip.
+ * A private Kubo node for tests: its own repository in a temporary folder, loopback only, no peers but
+ * those of its own test, nothing announced. A missing node is a failure, never a reason to skip.
  *
  * With KUBO_API set, `startKuboNode()` without options attaches to that node instead, which cannot be
  * stopped, and must be one for tests only: they empty /cairn on it. The binary is KUBO_BIN, else what scripts/kubo.mjs finds or builds.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
-import { closeSync, openSync } from 'node:fs'
+import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { startDaemon, type Daemon } from './daemon.ts'
+import { freePort } from './free-port.ts'
 
 export interface KuboNodeOptions {
   /** Whether flatfs syncs every block. */
@@ -22,6 +21,8 @@ export interface KuboNodeOptions {
   readonly offline?: boolean
   /** `API.Authorizations` of the node's config. */
   readonly authorizations?: Readonly<Record<string, unknown>>
+  /** A swarm of those nodes that have this key (64 hexadecimal digits); without, it has no peers. */
+  readonly swarmKey?: string
 }
 
 export interface KuboNode {
@@ -37,7 +38,6 @@ export interface KuboNode {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-const START_MS = 30_000
 const run = promisify(execFile)
 
 export async function startKuboNode(options: KuboNodeOptions = {}): Promise<KuboNode> {
@@ -47,8 +47,9 @@ export async function startKuboNode(options: KuboNodeOptions = {}): Promise<Kubo
   const home = await mkdtemp(join(tmpdir(), 'cairn-kubo-'))
   const env = { ...process.env, IPFS_PATH: home, IPFS_TELEMETRY: 'off' }
   await run(binary, ['init', '--empty-repo', '--algorithm=ed25519'], { env })
-  await editConfig(home, (config) => privateConfig(config, options))
-  let daemon = await startDaemon(binary, home, env, options)
+  const swarm = options.swarmKey === undefined ? [] : await joinSwarm(home, options.swarmKey)
+  await editConfig(home, (config) => privateConfig(config, swarm, options))
+  let daemon = await begin(binary, home, env, options)
   const url = await apiUrl(home)
   const port = new URL(url).port
   await editConfig(home, (config) => ({
@@ -69,7 +70,7 @@ export async function startKuboNode(options: KuboNodeOptions = {}): Promise<Kubo
     kill: () => end('SIGKILL'),
     restart: async () => {
       await end('SIGTERM')
-      daemon = await startDaemon(binary, home, env, options)
+      daemon = await begin(binary, home, env, options)
     },
     dispose,
     [Symbol.asyncDispose]: dispose,
@@ -105,14 +106,25 @@ async function editConfig(home: string, edit: (config: Config) => Config): Promi
   await writeFile(path, JSON.stringify(config), { mode: 0o600 })
 }
 
-function privateConfig(config: Config, { sync = false, authorizations }: KuboNodeOptions): Config {
+/** Its addresses in a swarm whose other nodes have the same key: it takes no connection without. */
+async function joinSwarm(home: string, key: string): Promise<string[]> {
+  const file = `/key/swarm/psk/1.0.0/\n/base16/\n${key}\n`
+  await writeFile(join(home, 'swarm.key'), file, { mode: 0o600 })
+  return [`/ip4/127.0.0.1/tcp/${await freePort()}`]
+}
+
+function privateConfig(
+  config: Config,
+  swarm: readonly string[],
+  { sync = false, authorizations }: KuboNodeOptions,
+): Config {
   const datastore = config['Datastore'] as { Spec: { mounts: Config[] } }
   const mounts = datastore.Spec.mounts.map((mount) =>
     mount['type'] === 'flatfs' ? { ...mount, sync } : mount,
   )
   return {
     ...config,
-    Addresses: { Swarm: [], API: '/ip4/127.0.0.1/tcp/0', Gateway: [] },
+    Addresses: { Swarm: swarm, API: '/ip4/127.0.0.1/tcp/0', Gateway: [] },
     API: authorizations === undefined ? {} : { Authorizations: authorizations },
     AutoConf: { Enabled: false },
     AutoTLS: { Enabled: false },
@@ -133,56 +145,23 @@ function privateConfig(config: Config, { sync = false, authorizations }: KuboNod
       DisableNatPortMap: true,
       RelayClient: { Enabled: false },
       RelayService: { Enabled: false },
+      // Only TCP knows keys of swarms.
+      Transports: {
+        Network: { QUIC: false, Websocket: false, WebTransport: false, WebRTCDirect: false },
+      },
     },
   }
 }
 
-interface Daemon {
-  end(signal: NodeJS.Signals): Promise<void>
-}
-
-async function startDaemon(
+function begin(
   binary: string,
   home: string,
   env: NodeJS.ProcessEnv,
   { offline = false }: KuboNodeOptions,
 ): Promise<Daemon> {
-  const log = join(home, 'daemon.log')
-  const output = openSync(log, 'w')
-  const child = spawn(binary, ['daemon', ...(offline ? ['--offline'] : [])], {
-    env,
-    stdio: ['ignore', output, output],
-  })
-  closeSync(output)
-  const exited = once(child, 'exit')
-  const watchdog = watch(child, home)
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    watchdog.kill('SIGKILL')
-    if (child.exitCode === null && child.signalCode === null) {
-      child.kill(signal)
-      await exited
-    }
-  }
-  const giveUpAt = Date.now() + START_MS
-  while (!(await readFile(log, 'utf8')).includes('Daemon is ready')) {
-    if (child.exitCode !== null || Date.now() > giveUpAt) {
-      await end('SIGKILL')
-      throw new Error(`The Kubo node did not start:\n${await readFile(log, 'utf8')}`)
-    }
-    await sleep(10)
-  }
-  return { end }
-}
-
-/** Kills the daemon and removes its repository when this process is gone, however it went. */
-function watch(child: ChildProcess, home: string): ChildProcess {
-  const script = 'read _; kill -9 "$1"; sleep 1; rm -rf "$2"'
-  const watchdog = spawn('sh', ['-c', script, 'watchdog', String(child.pid), home], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    detached: true,
-  })
-  watchdog.unref()
-  return watchdog
+  const args = ['daemon', ...(offline ? ['--offline'] : [])]
+  const isReady = (log: string): boolean => log.includes('Daemon is ready')
+  return startDaemon({ binary, args, env, folder: home, isReady })
 }
 
 async function apiUrl(home: string): Promise<string> {

@@ -14,7 +14,7 @@ const { values: flags } = parseArgs({
   options: {
     minutes: { type: 'string', default: '5' },
     clients: { type: 'string', default: '4' },
-    backend: { type: 'string', default: 'both' },
+    backend: { type: 'string', default: 'all' },
     seed: { type: 'string', default: String(randomInt(2 ** 31)) },
     worker: { type: 'string', default: '' },
   },
@@ -24,12 +24,12 @@ const minutes = Number(flags.minutes)
 const clients = Number(flags.clients)
 const seed = Number(flags.seed)
 const given = flags.backend
-const backends: BackendName[] =
-  given === 'both' ? ['lmdb', 'kubo'] : given === 'lmdb' || given === 'kubo' ? [given] : []
+const ALL: readonly BackendName[] = ['lmdb', 'kubo', 's3']
+const backends = ALL.filter((name) => given === 'all' || given === name)
 const whole = Number.isSafeInteger(clients) && clients >= 1 && clients <= MOST_CLIENTS
 if (!(minutes > 0) || !whole || !Number.isSafeInteger(seed) || backends.length === 0)
   throw new Error(
-    'usage: histories [--minutes N] [--clients N] [--backend lmdb|kubo|both] [--seed N]',
+    'usage: histories [--minutes N] [--clients N] [--backend lmdb|kubo|s3|all] [--seed N]',
   )
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
@@ -42,7 +42,7 @@ const sums = { histories: 0, kills: 0, lost: 0, muted: 0 }
 async function one(backend: BackendName, ownSeed: number): Promise<readonly string[]> {
   const plan = { backend, ms: HISTORY_MS, clients, seed: ownSeed }
   const { problems, kills, faults, summary } = await runHistory(tools, plan)
-  const cut = backend === 'kubo' ? `, ${faults.lost} requests lost, ${faults.muted} answers` : ''
+  const cut = backend !== 'lmdb' ? `, ${faults.lost} requests lost, ${faults.muted} answers` : ''
   say(`${backend}, seed ${ownSeed}: ${kills} clients killed${cut}; ${summary}`)
   sums.histories += 1
   sums.kills += kills

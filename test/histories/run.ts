@@ -30,9 +30,9 @@ export interface Outcome {
 }
 
 /** Each has entities of its own, so that what was left open in one does not trouble the next. */
-const EPOCH_MS = { lmdb: 2000, kubo: 6000 } as const
-const PAUSE_MS = { lmdb: 8, kubo: 10 } as const
-const KILL_EVERY_MS = { lmdb: [300, 1200], kubo: [700, 2500] } as const
+const EPOCH_MS = { lmdb: 2000, kubo: 6000, s3: 6000 } as const
+const PAUSE_MS = { lmdb: 8, kubo: 10, s3: 10 } as const
+const KILL_EVERY_MS = { lmdb: [300, 1200], kubo: [700, 2500], s3: [1000, 3000] } as const
 
 export async function runHistory(tools: Tools, plan: Plan): Promise<Outcome> {
   const folder = await mkdtemp(join(tmpdir(), 'cairn-histories-'))

@@ -43,8 +43,12 @@ const HARMLESS = new Set([
   'backend_timeout',
 ])
 
-/** A node that is silent is soon given up, so that outcomes stay unknown now and then. */
+/** A node or bucket that is silent is soon given up, so that outcomes stay unknown now and then. */
 async function openStore() {
+  if (store.startsWith('s3:')) {
+    const { openBucketStore } = await import(`${dist}/backend/s3/index.js`)
+    return openBucketStore({ address: store.slice('s3:'.length), retryMs: 400 })
+  }
   if (!store.startsWith('kubo:')) return openBackend(store)
   const { openKubo } = await import(`${dist}/backend/kubo/index.js`)
   return openKubo({ url: store.slice('kubo:'.length), retryMs: 100 })

@@ -2,14 +2,15 @@
 import { cidMatches, cidParts, digestKey, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import type { ByteLru } from '../../util/byte-lru.ts'
-import type { Catalog } from './catalog.ts'
+import { keepsMoving, type Catalog } from './catalog.ts'
 import type { Location } from './locations.ts'
 import { readSection } from './pack.ts'
+import { ReadAhead } from './read-ahead.ts'
 
 /** Two sections that are so near are read together with what is between them. */
-const GAP_BYTES = 128 * 1024
-const RANGE_BYTES = 8 << 20
-const AT_ONCE = 16
+const GAP_BYTES = 64 << 10
+const RANGE_BYTES = 4 << 20
+const AT_ONCE = 8
 /** A block can move while it is looked for, but not for ever. */
 const TRIES = 4
 
@@ -22,29 +23,42 @@ interface Range {
   readonly from: number
   readonly end: number
   readonly wanted: readonly Wanted[]
+  /** Nothing lies between what is wanted. */
+  readonly exact: boolean
 }
 
 export interface Blocks {
-  /** In the order of `cids`; the bytes are the caller's. */
+  /** In the order of `cids`; the bytes are the caller's. From the cache also what the bucket has no more. */
   get(cids: readonly CidBytes[], options?: RequestOptions): Promise<(Uint8Array | undefined)[]>
   has(cids: readonly CidBytes[], options?: RequestOptions): Promise<boolean[]>
 }
 
 export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Uint8Array>): Blocks {
+  const ahead = new ReadAhead()
   const readRange = async (
-    { key, from, end, wanted }: Range,
+    { key, from, end, wanted, exact }: Range,
     found: Map<string, Uint8Array>,
     options?: RequestOptions,
   ): Promise<void> => {
-    const got = await bucket.getRange(key, from, end - from, options)
+    const until = ahead.extend(key, from, end)
+    const got = await bucket.getRange(key, from, until - from, options)
     if (got === undefined) return catalog.gone(key)
-    for (const { cid, at } of wanted) {
-      const bytes = got.bytes.subarray(at - from)
-      // What does not match is handed on as it is: the caller hashes, and tells of damage.
+    const keeps = until > end || !exact
+    if (keeps) ahead.keep(key, from, got.bytes)
+    const take = ({ cid }: Wanted, bytes: Uint8Array): boolean => {
       const block = readSection(bytes)?.bytes ?? bytes
       const name = digestKey(cid)
       found.set(name, block)
-      if (cidMatches(cid, block)) cache.set(name, new Uint8Array(block), block.length)
+      const matches = cidMatches(cid, block)
+      if (matches && !keeps) cache.set(name, new Uint8Array(block), block.length)
+      return matches
+    }
+    for (const one of wanted) {
+      const at = one.at - from
+      if (take(one, got.bytes.subarray(at, at + one.length))) continue
+      // Damaged on its way, or where it lies: then it is handed on as it is, and the caller tells of it.
+      const again = await bucket.getRange(key, one.at, one.length, options)
+      if (again !== undefined) take(one, again.bytes)
     }
   }
 
@@ -56,10 +70,14 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
     let left = cids
     for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
       const places = await catalog.locate(left, options)
-      const wanted = left.flatMap((cid, i) => {
+      const wanted: Wanted[] = []
+      for (const [i, cid] of left.entries()) {
         const place = places[i]
-        return place === undefined ? [] : [{ ...place, cid }]
-      })
+        // What a commit brought along is at hand since it was found there.
+        const block = place && (cache.get(digestKey(cid)) ?? ahead.find(place, cid))
+        if (block !== undefined) found.set(digestKey(cid), block)
+        else if (place !== undefined) wanted.push({ ...place, cid })
+      }
       const ranges = rangesOf(wanted)
       for (let at = 0; at < ranges.length; at += AT_ONCE) {
         const some = ranges.slice(at, at + AT_ONCE)
@@ -67,6 +85,7 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
       }
       left = wanted.map(({ cid }) => cid).filter((cid) => !found.has(digestKey(cid)))
     }
+    if (left.length > 0) throw keepsMoving(bucket.location)
     return found
   }
 
@@ -94,21 +113,24 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
 
 function rangesOf(wanted: readonly Wanted[]): Range[] {
   const sorted = wanted.toSorted((a, b) => (a.key === b.key ? a.at - b.at : a.key < b.key ? -1 : 1))
-  const ranges: (Range & { readonly wanted: Wanted[]; end: number })[] = []
+  const ranges: { key: string; from: number; end: number; wanted: Wanted[]; exact: boolean }[] = []
   for (const one of sorted) {
+    const { key, at } = one
     const last = ranges.at(-1)
-    const end = one.at + one.length
-    const near = last?.key === one.key && one.at - last.end <= GAP_BYTES
+    const end = at + one.length
+    const near = last?.key === key && at - last.end <= GAP_BYTES
     if (last !== undefined && near && end - last.from <= RANGE_BYTES) {
+      // That something lies between is known by more than a length's rounding.
+      last.exact &&= at <= last.end
       last.end = Math.max(last.end, end)
       last.wanted.push(one)
-    } else ranges.push({ key: one.key, from: one.at, end, wanted: [one] })
+    } else ranges.push({ key, from: at, end, wanted: [one], exact: true })
   }
   return ranges
 }
 
 /** The bytes of an identity CID, which no store needs to keep. */
-export function inlineBytes(cid: CidBytes): Uint8Array | undefined {
+function inlineBytes(cid: CidBytes): Uint8Array | undefined {
   const { hash, digest } = cidParts(cid)
   return hash === 'identity' ? digest : undefined
 }

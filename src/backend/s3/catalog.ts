@@ -1,23 +1,38 @@
 /**
  * What is known of the packs of a bucket, and through them where blocks lie. Packs are named by time, so
  * that what is new since the last look is one listing; what a sweep deleted is learned by a whole one.
+ *
+ * Of a pack that was listed the index is read when a block is looked for that none before it has: the newest
+ * first, for there is what a newest state reaches. Who looks for a block that the store lacks reads them all.
  */
+import { CairnError, throwIfAborted } from '../../errors.ts'
 import type { CidBytes } from '../../model/cid.ts'
 import type { Bucket, ObjectInfo, RequestOptions } from '../../s3/bucket.ts'
+import { Mutex } from '../../util/mutex.ts'
 import type { CommitLog } from './commit-log.ts'
-import { PACKS, packsSince, parsePackKey } from './layout.ts'
+import { checkOf, commitKey, PACKS, packsSince, parseCommitKey, parsePackKey } from './layout.ts'
 import { Locations, type Location } from './locations.ts'
-import { readIndex, type Section } from './pack.ts'
+import { LARGEST_OBJECT, readIndex, readPack, type Section } from './pack.ts'
 
 /** Between naming a pack and having written it, and by how much clocks differ. */
 const LATE_MS = 60 * 60 * 1000
 const AT_ONCE = 16
+/** So many commits were learned of, most of which were folded since, that it is time to forget them. */
+const MOST_COMMITS = 65_536
+/** It may be damaged on its way once. */
+const INDEX_TRIES = 2
+/** Blocks can move while they are looked for, but not for ever. */
+const TRIES = 8
 
 export class Catalog {
   readonly #bucket: Bucket
   readonly #log: CommitLog
   #locations: Locations
+  /** Of every pack that is known. */
   readonly #sizes = new Map<string, number>()
+  /** Whose index was not read yet, in the order of their keys. */
+  #unread: ObjectInfo[] = []
+  readonly #reading = new Mutex()
   #since = 0
   /** The version of the sweeps that what is known is good for; see sweep-state.ts. */
   #version = 0
@@ -49,9 +64,21 @@ export class Catalog {
   ): Promise<(Location | undefined)[]> {
     const known = cids.map((cid) => this.find(cid))
     if (known.every((one) => one !== undefined)) return known
-    await this.refresh(options)
-    if (cids.some((cid) => this.#locations.find(cid) === 'gone')) await this.rebuild(options)
-    return cids.map((cid) => this.find(cid))
+    if (this.#locations.objects - this.#sizes.size > MOST_COMMITS) await this.rebuild(options)
+    for (let tries = 0; tries < TRIES; tries++) {
+      const locations = this.#locations
+      if (!(await this.#readUntil(cids, options))) {
+        await this.refresh(options)
+        await this.#readUntil(cids, options)
+      }
+      // What another call has begun to learn anew says nothing of what is missing.
+      if (this.#locations !== locations) continue
+      if (!cids.some((cid) => locations.find(cid) === 'gone')) {
+        return cids.map((cid) => this.find(cid))
+      }
+      await this.rebuild(options)
+    }
+    throw keepsMoving(this.#bucket.location)
   }
 
   /** A pack of ours that is there now. */
@@ -64,6 +91,7 @@ export class Catalog {
   gone(key: string): void {
     this.#locations.drop(key)
     this.#sizes.delete(key)
+    this.#unread = this.#unread.filter((info) => info.key !== key)
   }
 
   /** After what a sweep did since. */
@@ -74,19 +102,16 @@ export class Catalog {
     if (version % 2 === 0) this.#version = version
   }
 
-  /** Learns of everything that was written before the call. Calls that wait share one. */
-  async refresh(options?: RequestOptions): Promise<void> {
-    if (this.#running === undefined) {
-      this.#running = this.#learn(options).finally(() => (this.#running = undefined))
-      return await this.#running
-    }
+  /** Learns of everything that was written before the call. Calls that wait share one, so none can abort it. */
+  async refresh({ signal }: RequestOptions = {}): Promise<void> {
     const start = (): Promise<void> => {
       this.#queued = undefined
-      this.#running = this.#learn(options).finally(() => (this.#running = undefined))
+      this.#running = this.#learn().finally(() => (this.#running = undefined))
       return this.#running
     }
-    this.#queued ??= this.#running.then(start, start)
-    await this.#queued
+    if (this.#running === undefined) await start()
+    else await (this.#queued ??= this.#running.then(start, start))
+    throwIfAborted(signal)
   }
 
   /** Forgets where anything is and learns it anew: for blocks whose first copy went. */
@@ -95,6 +120,7 @@ export class Catalog {
     this.#locations = new Locations()
     this.#log.locations = this.#locations
     this.#sizes.clear()
+    this.#unread = []
     this.#since = 0
     before.close()
     await this.refresh(options)
@@ -104,19 +130,29 @@ export class Catalog {
     this.#locations.close()
   }
 
-  async #learn(options?: RequestOptions): Promise<void> {
-    const listed = await this.list(this.#since, options)
-    await this.#load(listed, options)
-    for (const dataset of await this.#log.datasets(options)) {
-      await this.#log.loadUnfolded(dataset, options)
+  async #learn(): Promise<void> {
+    await this.#note(await this.list(this.#since))
+    for (const dataset of await this.#log.datasets()) await this.#log.loadUnfolded(dataset)
+  }
+
+  /** Of commits that were folded the packs have what is still needed: a sweep may have freed the rest. */
+  async #dropFolded(options?: RequestOptions): Promise<void> {
+    const commits = [...this.#locations.keys].flatMap((key) => parseCommitKey(key) ?? [])
+    for (const dataset of new Set(commits.map((one) => one.dataset))) {
+      const { folded } = await this.#log.marks(dataset, options)
+      for (const one of commits) {
+        if (one.dataset === dataset && one.number <= folded)
+          this.gone(commitKey(dataset, one.number))
+      }
     }
   }
 
   async #relist(options?: RequestOptions): Promise<void> {
+    await this.#dropFolded(options)
     const listed = await this.list(0, options)
     const there = new Set(listed.map(({ key }) => key))
     for (const key of this.#sizes.keys()) if (!there.has(key)) this.gone(key)
-    await this.#load(listed, options)
+    await this.#note(listed, options)
   }
 
   /** All packs, or those that were named since a time. Foreign objects are passed over. */
@@ -126,30 +162,70 @@ export class Catalog {
     return objects.filter(({ key }) => parsePackKey(key) !== undefined)
   }
 
-  async #load(listed: readonly ObjectInfo[], options?: RequestOptions): Promise<void> {
-    const unknown = listed.filter(({ key }) => !this.#locations.has(key))
-    for (let at = 0; at < unknown.length; at += AT_ONCE) {
-      const some = unknown.slice(at, at + AT_ONCE)
-      await Promise.all(
-        some.map(async (info) => {
-          const sections = await this.sections(info, options)
-          if (sections !== undefined) this.added(info.key, sections, info.size)
-        }),
-      )
+  async #note(listed: readonly ObjectInfo[], options?: RequestOptions): Promise<void> {
+    const unknown = listed.filter(({ key }) => !this.#sizes.has(key))
+    const isHealed = ({ key }: ObjectInfo): boolean => parsePackKey(key)?.healed === true
+    // Their blocks go before those of others, so they cannot wait to be looked for.
+    const healed = unknown.filter(isHealed)
+    for (let at = 0; at < healed.length; at += AT_ONCE) {
+      await this.#readIndexes(healed.slice(at, at + AT_ONCE), options)
     }
-    for (const { key } of listed) {
-      const time = parsePackKey(key)?.time ?? 0
+    const fresh = unknown.filter((info) => !isHealed(info) && !this.#sizes.has(info.key))
+    for (const { key, size } of fresh) this.#sizes.set(key, size)
+    this.#unread = [...this.#unread, ...fresh].sort((a, b) => (a.key < b.key ? -1 : 1))
+    for (const { key, modified } of listed) {
+      // A name may lie, and hide all that come later.
+      const time = Math.min(modified, parsePackKey(key)?.time ?? 0)
       this.#since = Math.max(this.#since, time - LATE_MS)
     }
   }
 
-  /** What the index of a pack says; undefined if it is gone. */
+  /** Reads indexes until it is known where each is; false: it is not, and all were read. */
+  async #readUntil(cids: readonly CidBytes[], options?: RequestOptions): Promise<boolean> {
+    const isKnown = (cid: CidBytes): boolean => this.find(cid) !== undefined
+    return await this.#reading.run(async () => {
+      while (!cids.every(isKnown)) {
+        const some = this.#unread.slice(-AT_ONCE)
+        if (some.length === 0) return false
+        await this.#readIndexes(some, options)
+        const read = new Set(some)
+        this.#unread = this.#unread.filter((info) => !read.has(info))
+      }
+      return true
+    })
+  }
+
+  async #readIndexes(packs: readonly ObjectInfo[], options?: RequestOptions): Promise<void> {
+    await Promise.all(
+      packs.map(async (info) => {
+        const sections = await this.sections(info, options)
+        if (sections === undefined) this.gone(info.key)
+        else this.added(info.key, sections, info.size)
+      }),
+    )
+  }
+
+  /** What the index of a pack says, or the pack itself where that is damaged; undefined if it is gone. */
   async sections(
     { key, size }: Pick<ObjectInfo, 'key' | 'size'>,
     options?: RequestOptions,
   ): Promise<Section[] | undefined> {
-    const indexAt = parsePackKey(key)?.indexAt ?? 0
-    const index = await this.#bucket.getRange(key, indexAt, Math.max(1, size - indexAt), options)
-    return index && readIndex(index.bytes, indexAt, key)
+    // Not one of ours, whatever it is called.
+    if (size > LARGEST_OBJECT) return []
+    const { indexAt, check } = parsePackKey(key) ?? { indexAt: size, check: '' }
+    for (let tries = 0; indexAt < size && tries < INDEX_TRIES; tries++) {
+      const index = await this.#bucket.getRange(key, indexAt, size - indexAt, options)
+      if (index === undefined) return undefined
+      const found = checkOf(index.bytes) === check ? readIndex(index.bytes, indexAt) : undefined
+      if (found !== undefined) return found
+    }
+    const got = await this.#bucket.get(key, { ...options, limit: LARGEST_OBJECT })
+    return got && readPack(got.bytes, key).packed.map(({ section }) => section)
   }
+}
+
+export function keepsMoving(location: string): CairnError {
+  return new CairnError('backend_unavailable', `Blocks of ${location} move while they are read.`, {
+    hint: 'Try again when the prune or compaction that is under way has ended.',
+  })
 }

@@ -5,24 +5,47 @@
  */
 import { CairnError } from '../../errors.ts'
 import { bytesEqual, digestKey, type CidBytes } from '../../model/cid.ts'
-import type { Bucket, GotObject, RequestOptions } from '../../s3/bucket.ts'
+import type { Bucket, EffectOptions, RequestOptions } from '../../s3/bucket.ts'
 import type { ByteLru } from '../../util/byte-lru.ts'
-import { commitKey, commitsOf, DATASETS, floorsOf, headOf, numberOf } from './layout.ts'
+import { later, type Clock, type Moment } from './clock.ts'
+import {
+  commitKey,
+  commitsOf,
+  DATASETS,
+  headOf,
+  markKey,
+  marksOf,
+  numberOf,
+  parseMarkKey,
+  type MarkKind,
+} from './layout.ts'
 import type { Locations } from './locations.ts'
-import { decodeCommitObject, type CommitObject } from './pack.ts'
+import { decodeCommitObject, LARGEST_OBJECT, type CommitObject } from './pack.ts'
 
-/** How many numbers are asked for at once by who has fallen behind. */
+/** How long ago a number may have been seen to be free: less than anything forgotten is old. */
+export const FRESH_MS = 60_000
+
+/** How many numbers are asked for at once, at most, by who has fallen behind. */
 const AHEAD = 8
 const HINT_EVERY = 16
+const HINT_BYTES = 64
 const AT_ONCE = 16
+const HINT = /^\d{1,12}$/
 
 export interface Head {
   readonly number: number
   readonly cid: CidBytes
   readonly etag: string
-  /** When the next number was not there yet: the beginning of that request, by our clock. */
-  readonly seen: number
+  /** When the next number was not there yet: the beginning of that request. */
+  readonly seen: Moment
   readonly commit: Uint8Array
+}
+
+export interface Marks {
+  /** The lowest number that is kept. */
+  readonly floor: number
+  /** The blocks of commits up to this number are in packs; -1: of none. */
+  readonly folded: number
 }
 
 interface Found extends CommitObject {
@@ -32,18 +55,17 @@ interface Found extends CommitObject {
 
 export class CommitLog {
   readonly #bucket: Bucket
-  readonly #now: () => number
+  readonly #clock: Clock
   readonly #cache: ByteLru<Uint8Array>
   readonly #heads = new Map<string, Head>()
-  readonly #folded = new Map<string, number>()
-  readonly #floors = new Map<string, number>()
+  readonly #marks = new Map<string, Marks>()
   locations: Locations
 
-  constructor(bucket: Bucket, locations: Locations, cache: ByteLru<Uint8Array>, now: () => number) {
+  constructor(bucket: Bucket, locations: Locations, cache: ByteLru<Uint8Array>, clock: Clock) {
     this.#bucket = bucket
     this.locations = locations
     this.#cache = cache
-    this.#now = now
+    this.#clock = clock
   }
 
   /** What was last seen. */
@@ -51,13 +73,40 @@ export class CommitLog {
     return this.#heads.get(dataset)
   }
 
-  /** The blocks of commits up to this number are in packs. */
-  foldedOf(dataset: string): number {
-    return this.#folded.get(dataset) ?? -1
+  /** As was last seen: both only grow. */
+  knownMarks(dataset: string): Marks {
+    return this.#marks.get(dataset) ?? { floor: 0, folded: -1 }
   }
 
-  noteFolded(dataset: string, number: number): void {
-    if (number > this.foldedOf(dataset)) this.#folded.set(dataset, number)
+  async marks(dataset: string, options?: RequestOptions): Promise<Marks> {
+    const { objects } = await this.#bucket.list(marksOf(dataset), options)
+    for (const { key } of objects) {
+      const mark = parseMarkKey(key)
+      if (mark !== undefined) this.#note(dataset, mark.kind, mark.number)
+    }
+    return this.knownMarks(dataset)
+  }
+
+  /** Raises a mark, durably; lower ones go. */
+  async mark(
+    dataset: string,
+    kind: MarkKind,
+    number: number,
+    options?: EffectOptions,
+  ): Promise<void> {
+    await this.#bucket.put(markKey(dataset, kind, number), new Uint8Array(0), options)
+    this.#note(dataset, kind, number)
+    const { objects } = await this.#bucket.list(marksOf(dataset), options)
+    const lower = objects.filter(({ key }) => {
+      const mark = parseMarkKey(key)
+      return mark?.kind === kind && mark.number < number
+    })
+    await this.#bucket.delete(lower.map(({ key }) => key))
+  }
+
+  #note(dataset: string, kind: MarkKind, number: number): void {
+    const known = this.knownMarks(dataset)
+    this.#marks.set(dataset, { ...known, [kind]: Math.max(known[kind], number) })
   }
 
   /** A commit of ours that is there now. */
@@ -68,10 +117,25 @@ export class CommitLog {
 
   /** Learns what is newest now; `undefined` when there is no commit. */
   async advance(dataset: string, options?: RequestOptions): Promise<Head | undefined> {
-    if (!this.#heads.has(dataset)) await this.#findHead(dataset, options)
-    for (let atOnce = 1; ; atOnce = AHEAD) {
+    const before = this.#heads.get(dataset)
+    if (before === undefined) await this.#beginAtHint(dataset, options)
+    for (;;) {
+      const head = await this.#climb(dataset, options)
+      // What was not there in that time is in no number that was forgotten since.
+      if (before !== undefined && this.#clock.since(before.seen) < FRESH_MS) return head
+      // Else the next one may be missing because it was: then the floor is above it by now.
+      const { floor } = await this.marks(dataset, options)
+      if (head === undefined ? floor === 0 : head.number >= floor) return head
+      this.#heads.delete(dataset)
+      if (!(await this.#beginAtNewest(dataset, floor, options))) return undefined
+    }
+  }
+
+  /** From the newest that is known, number after number. */
+  async #climb(dataset: string, options?: RequestOptions): Promise<Head | undefined> {
+    for (let atOnce = 1; ; atOnce = Math.min(AHEAD, atOnce * 2)) {
       const from = (this.#heads.get(dataset)?.number ?? -1) + 1
-      const seen = this.#now()
+      const seen = this.#clock.moment
       const numbers = Array.from({ length: atOnce }, (_, i) => from + i)
       const found = await Promise.all(numbers.map((n) => this.#fetch(dataset, n, options)))
       const end = found.indexOf(undefined)
@@ -81,17 +145,35 @@ export class CommitLog {
       if (end < 0) continue
       const head = this.#heads.get(dataset)
       // A number is only given after the one before it, so behind a gap there is nothing.
-      if (head !== undefined) this.#heads.set(dataset, { ...head, seen: Math.max(head.seen, seen) })
+      if (head !== undefined) this.#heads.set(dataset, { ...head, seen: later(head.seen, seen) })
       return head
     }
   }
 
   /** Whether the newest commit that we know is still what it was: `store_changed` if not. */
   async checkHead(dataset: string, head: Head, options?: RequestOptions): Promise<void> {
-    const there = await this.#bucket.head(commitKey(dataset, head.number), options)
-    if (there !== undefined && there.etag === head.etag) return
+    const state = await this.look(dataset, head, options)
+    if (state === 'there') return
+    // We have not looked for so long that it was forgotten.
+    if (state === 'missing' && head.number < (await this.marks(dataset, options)).floor) return
+    throw this.changed(dataset, head, state)
+  }
+
+  async look(
+    dataset: string,
+    { number, etag }: Head,
+    options?: RequestOptions,
+  ): Promise<'there' | 'missing' | 'another'> {
+    const there = await this.#bucket.head(commitKey(dataset, number), options)
+    if (there === undefined) return 'missing'
+    return there.etag === etag ? 'there' : 'another'
+  }
+
+  /** What was known of the dataset is forgotten. */
+  changed(dataset: string, { number }: Head, state: 'missing' | 'another'): CairnError {
     this.#heads.delete(dataset)
-    throw storeChanged(dataset, head.number, there === undefined ? 'no longer has' : 'has another')
+    this.#marks.delete(dataset)
+    return storeChanged(dataset, number, state === 'missing' ? 'no longer has' : 'has another')
   }
 
   async read(
@@ -99,17 +181,8 @@ export class CommitLog {
     number: number,
     options?: RequestOptions,
   ): Promise<Found | undefined> {
-    if (number < 0 || number < (this.#floors.get(dataset) ?? 0)) return undefined
+    if (number < 0 || number < this.knownMarks(dataset).floor) return undefined
     return await this.#fetch(dataset, number, options)
-  }
-
-  /** The lowest number that is kept, of a dataset with commits. */
-  async floor(dataset: string, options?: RequestOptions): Promise<number> {
-    const { objects } = await this.#bucket.list(floorsOf(dataset), options)
-    const found = Math.max(0, ...objects.map(({ key }) => numberOf(key) ?? 0))
-    const floor = Math.max(found, this.#floors.get(dataset) ?? 0)
-    this.#floors.set(dataset, floor)
-    return floor
   }
 
   async datasets(options?: RequestOptions): Promise<string[]> {
@@ -120,7 +193,8 @@ export class CommitLog {
   /** Learns of the blocks that came with commits and are not in packs yet. */
   async loadUnfolded(dataset: string, options?: RequestOptions): Promise<void> {
     const newest = (await this.advance(dataset, options))?.number ?? -1
-    const first = Math.max(this.foldedOf(dataset) + 1, await this.floor(dataset, options))
+    const { floor, folded } = await this.marks(dataset, options)
+    const first = Math.max(folded + 1, floor)
     const wanted: number[] = []
     for (let number = first; number <= newest; number++) {
       if (!this.locations.has(commitKey(dataset, number))) wanted.push(number)
@@ -130,19 +204,24 @@ export class CommitLog {
     }
   }
 
-  async #findHead(dataset: string, options?: RequestOptions): Promise<void> {
-    const hint = await this.#bucket.get(headOf(dataset), options)
-    const number = hint && Number(Buffer.from(hint.bytes).toString())
-    const seen = this.#now()
-    if (number !== undefined && Number.isSafeInteger(number) && number >= 0) {
-      const found = await this.#fetch(dataset, number, options)
-      if (found !== undefined) return this.#become(dataset, found, seen)
-    }
-    const { objects } = await this.#bucket.list(commitsOf(dataset), options)
+  async #beginAtHint(dataset: string, options?: RequestOptions): Promise<void> {
+    const hint = await this.#bucket.get(headOf(dataset), { ...options, limit: HINT_BYTES })
+    const text = Buffer.from(hint?.bytes ?? []).toString()
+    const seen = this.#clock.moment
+    const found = HINT.test(text) ? await this.#fetch(dataset, Number(text), options) : undefined
+    if (found === undefined) await this.#beginAtNewest(dataset, 0, options)
+    else this.#become(dataset, found, seen)
+  }
+
+  /** By a listing; false if there is none. */
+  async #beginAtNewest(dataset: string, floor: number, options?: RequestOptions): Promise<boolean> {
+    const seen = this.#clock.moment
+    const after = floor === 0 ? {} : { after: commitKey(dataset, floor - 1) }
+    const { objects } = await this.#bucket.list(commitsOf(dataset), { ...options, ...after })
     const last = objects.findLast(({ key }) => numberOf(key) !== undefined)
-    if (last === undefined) return
-    const found = await this.#fetch(dataset, numberOf(last.key) ?? 0, options)
+    const found = last && (await this.#fetch(dataset, numberOf(last.key) ?? 0, options))
     if (found !== undefined) this.#become(dataset, found, seen)
+    return found !== undefined
   }
 
   async #fetch(
@@ -151,17 +230,16 @@ export class CommitLog {
     options?: RequestOptions,
   ): Promise<Found | undefined> {
     const key = commitKey(dataset, number)
-    const got: GotObject | undefined = await this.#bucket.get(key, options)
+    const got = await this.#bucket.get(key, { ...options, limit: LARGEST_OBJECT })
     if (got === undefined) return undefined
     const object = decodeCommitObject(got.bytes, key)
-    this.noteFolded(dataset, object.folded)
     this.learn(key, object)
     return { ...object, number, etag: got.etag }
   }
 
   /** Where the blocks of a commit are; and they are at hand already. */
   learn(key: string, { sections, blocks }: Pick<CommitObject, 'sections' | 'blocks'>): void {
-    if (!this.locations.has(key)) this.locations.add(key, sections)
+    if (!this.locations.has(key) && !this.locations.full) this.locations.add(key, sections)
     for (const { cid, bytes } of blocks) {
       const name = digestKey(cid)
       if (this.#cache.get(name) === undefined)
@@ -169,7 +247,7 @@ export class CommitLog {
     }
   }
 
-  #become(dataset: string, { number, cid, etag, commit }: Found, seen: number): void {
+  #become(dataset: string, { number, cid, etag, commit }: Found, seen: Moment): void {
     const before = this.#heads.get(dataset)
     if (before !== undefined && before.number > number) return
     if (before?.number === number && !bytesEqual(before.cid, cid)) {

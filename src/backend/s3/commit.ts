@@ -3,7 +3,8 @@
  * with all of them or not at all, and of all writers that want a number one gets it.
  *
  * A number below the floor is free again when its object was deleted. So a number is only asked for when
- * it was seen to be free lately, and `forget.ts` deletes no commit before any such request has ended.
+ * it was seen to be free lately, and `forget.ts` deletes no commit before any such request has ended. What
+ * was looked at before is true for a sweep, too, which waits as long for what was asked for.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError, isCairnError } from '../../errors.ts'
@@ -11,15 +12,16 @@ import { bytesEqual, rawCidOf } from '../../model/cid.ts'
 import type { Block } from '../../model/cid.ts'
 import type { CommitOutcome } from '../../store/backend.ts'
 import type { Bucket } from '../../s3/bucket.ts'
-import type { CommitLog, Head } from './commit-log.ts'
+import type { Clock, Moment } from './clock.ts'
+import { FRESH_MS, type CommitLog, type Head } from './commit-log.ts'
 import { commitKey } from './layout.ts'
 import { decodeCommitObject, encodeCommitObject } from './pack.ts'
 
-/** How long ago a number may have been seen to be free. */
-export const FRESH_MS = 60_000
+/** What was looked at before a put is looked at anew when the put was not sent so soon. */
+const SEND_MS = 3 * 60_000
 const SETTLE_MS = 30_000
 const FIRST_PAUSE_MS = 10
-const MOST_COLLISIONS = 5
+const MOST_COLLISIONS = 3
 
 export interface Attempt {
   readonly dataset: string
@@ -31,21 +33,21 @@ export interface Attempt {
 export class Committer {
   readonly #bucket: Bucket
   readonly #log: CommitLog
-  readonly #now: () => number
+  readonly #clock: Clock
   /** Lost races in a row, by dataset, and what a put took last. */
   readonly #collisions = new Map<string, number>()
   #putMs = 5
 
-  constructor(bucket: Bucket, log: CommitLog, now: () => number) {
+  constructor(bucket: Bucket, log: CommitLog, clock: Clock) {
     this.#bucket = bucket
     this.#log = log
-    this.#now = now
+    this.#clock = clock
   }
 
   /** What became of a request whose number is not the next; undefined: it is the next. */
   async settled({ dataset, number, bytes }: Attempt): Promise<CommitOutcome | undefined> {
     let head = this.#log.head(dataset)
-    const fresh = head !== undefined && this.#now() - head.seen < FRESH_MS
+    const fresh = head !== undefined && this.#clock.since(head.seen) < FRESH_MS
     if (!fresh || head?.number !== number - 1 || this.#hasCollided(dataset)) {
       await this.#giveWay(dataset)
       head = await this.#log.advance(dataset)
@@ -55,13 +57,13 @@ export class Committer {
     return number > next ? 'conflict' : await this.#lookUp(dataset, number, bytes)
   }
 
-  /** Puts it. The number must have been the next a moment ago. */
-  async put(attempt: Attempt): Promise<CommitOutcome> {
+  /** Puts it. All that must be so for it was so at `asked`. */
+  async put(attempt: Attempt, asked: Moment): Promise<CommitOutcome> {
     const { dataset, number, bytes, blocks } = attempt
     const before = this.#log.head(dataset)
-    const object = encodeCommitObject(bytes, { folded: this.#log.foldedOf(dataset) }, blocks)
+    const object = encodeCommitObject(bytes, blocks)
     const checked = this.#checkBefore(dataset, number, before)
-    const outcome = await this.#putUntilKnown(attempt, object.bytes)
+    const outcome = await this.#putUntilKnown(attempt, object.bytes, asked)
     this.#collisions.set(
       dataset,
       outcome === 'committed'
@@ -78,8 +80,8 @@ export class Committer {
   async #checkBefore(dataset: string, number: number, before: Head | undefined): Promise<unknown> {
     if (before?.number !== number - 1) return undefined
     try {
-      await this.#log.checkHead(dataset, before)
-      return undefined
+      const state = await this.#log.look(dataset, before)
+      return state === 'there' ? undefined : this.#log.changed(dataset, before, state)
     } catch (error) {
       return error
     }
@@ -87,22 +89,40 @@ export class Committer {
 
   async #takeBack({ dataset, number }: Attempt, error: unknown): Promise<never> {
     if (isCairnError(error, 'store_changed')) {
-      await this.#bucket.delete([commitKey(dataset, number)])
+      const undone = this.#bucket.delete([commitKey(dataset, number)])
+      await undone.catch((failure: unknown) => {
+        throw unknown(dataset, number, failure)
+      })
       throw error
     }
     throw unknown(dataset, number, error)
   }
 
-  async #putUntilKnown(attempt: Attempt, object: Uint8Array): Promise<CommitOutcome> {
+  async #putUntilKnown(
+    attempt: Attempt,
+    object: Uint8Array,
+    asked: Moment,
+  ): Promise<CommitOutcome> {
     const { dataset, number, bytes } = attempt
     const key = commitKey(dataset, number)
     const giveUpAt = performance.now() + SETTLE_MS
+    let [sent, late] = [false, false]
+    const guard = (): void => {
+      late = this.#clock.since(asked) > SEND_MS
+      if (late) throw tooLate(dataset, number)
+    }
     for (let pause = FIRST_PAUSE_MS; ; pause *= 2) {
-      const seen = this.#now()
+      const seen = this.#clock.moment
       const began = performance.now()
-      const outcome = await this.#bucket.putOnce(key, object, {
-        contentType: 'application/vnd.ipld.car',
-      })
+      const outcome = await this.#bucket
+        .putOnce(key, object, { contentType: 'application/vnd.ipld.car', guard })
+        .catch((error: unknown) => {
+          // That this try is refused says nothing of an earlier one.
+          if (sent) throw unknown(dataset, number, error)
+          if (!late) throw error
+        })
+      if (outcome === undefined) return 'conflict'
+      sent = true
       this.#putMs = performance.now() - began
       if (outcome.kind === 'put') {
         this.#committed(attempt, object, { etag: outcome.etag, seen })
@@ -131,7 +151,7 @@ export class Committer {
   }
 
   async #lookUp(dataset: string, number: number, bytes: Uint8Array): Promise<CommitOutcome> {
-    if (number < (await this.#log.floor(dataset))) return 'forgotten'
+    if (number < (await this.#log.marks(dataset)).floor) return 'forgotten'
     const found = await this.#find(dataset, number)
     if (found === undefined) return 'forgotten'
     return bytesEqual(found.cid, rawCidOf(bytes)) ? 'committed' : 'conflict'
@@ -158,6 +178,14 @@ export class Committer {
     const collisions = this.#collisions.get(dataset) ?? 0
     if (collisions > 0) await sleep(Math.random() * this.#putMs * 2 ** collisions)
   }
+}
+
+function tooLate(dataset: string, number: number): CairnError {
+  return new CairnError('conflict', `Commit ${number} of ${dataset} was not sent in time.`, {
+    hint: 'Begin again: the store may be another by now.',
+    dataset,
+    number,
+  })
 }
 
 function unknown(dataset: string, number: number, cause: unknown): CairnError {

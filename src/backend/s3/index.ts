@@ -20,8 +20,9 @@ import type {
 import { ByteLru } from '../../util/byte-lru.ts'
 import { createBlocks, type Blocks } from './blocks.ts'
 import { Catalog } from './catalog.ts'
-import { CommitLog, storeChanged } from './commit-log.ts'
-import { Committer, FRESH_MS } from './commit.ts'
+import { Clock } from './clock.ts'
+import { CommitLog, FRESH_MS, storeChanged } from './commit-log.ts'
+import { Committer } from './commit.ts'
 import { compactPacks } from './compact.ts'
 import { checkFitness, FORMAT } from './fitness.ts'
 import { FOLD_EVERY, foldCommits } from './fold.ts'
@@ -39,7 +40,7 @@ import { beginSweep } from './sweep.ts'
  * over fifteen minutes ago, by clocks that differ by five; and one is signed within a minute or two.
  */
 const GRACE_MS = 25 * 60 * 1000
-const CACHE_BYTES = 64 << 20
+const CACHE_BYTES = 16 << 20
 const DEAD_SHARE = 0.5
 
 export interface BucketStoreOptions {
@@ -92,6 +93,7 @@ export class BucketBackend implements Backend {
   readonly provesBlocks = true
   readonly #bucket: Bucket
   readonly #tuning: Tuning
+  readonly #clock: Clock
   readonly #cache = new ByteLru<Uint8Array>(CACHE_BYTES)
   readonly #log: CommitLog
   readonly #catalog: Catalog
@@ -108,12 +110,13 @@ export class BucketBackend implements Backend {
     this.location = bucket.location
     this.#bucket = bucket
     this.#tuning = tuning
-    this.#log = new CommitLog(bucket, new Locations(), this.#cache, tuning.now)
+    this.#clock = new Clock(tuning.now, () => bucket.clockOffset)
+    this.#log = new CommitLog(bucket, new Locations(), this.#cache, this.#clock)
     this.#catalog = new Catalog(bucket, this.#log)
     this.#blocks = createBlocks(bucket, this.#catalog, this.#cache)
-    this.#leases = new LeaseObjects(bucket, tuning.now, tuning.onError)
-    this.#states = new SweepStates(bucket, this.#leases)
-    this.#committer = new Committer(bucket, this.#log, tuning.now)
+    this.#leases = new LeaseObjects(bucket, this.#clock, tuning.onError)
+    this.#states = new SweepStates(bucket, this.#leases, this.#clock)
+    this.#committer = new Committer(bucket, this.#log, this.#clock)
   }
 
   async getBlocks(
@@ -124,8 +127,11 @@ export class BucketBackend implements Backend {
       if (options?.rely !== true || cids.length === 0) return await this.#blocks.get(cids, options)
       return await this.#states.rely(async ({ version }) => {
         await this.#catalog.catchUp(version, options)
-        const answer = await this.#blocks.get(cids, options)
-        return { answer, found: cids.filter((_, i) => answer[i] !== undefined) }
+        const there = await this.#blocks.has(cids, options)
+        const found = cids.filter((_, i) => there[i])
+        const bytes = await this.#blocks.get(found, options)
+        const left = bytes.values()
+        return { answer: there.map((is) => (is ? left.next().value : undefined)), found }
       }, options)
     })
   }
@@ -200,7 +206,7 @@ export class BucketBackend implements Backend {
   async oldest(dataset: string, options?: CallOptions): Promise<number | undefined> {
     return await this.#tracked(options, async () => {
       const head = await this.#log.advance(dataset, options)
-      return head && (await this.#log.floor(dataset, options))
+      return head && (await this.#log.marks(dataset, options)).floor
     })
   }
 
@@ -213,7 +219,8 @@ export class BucketBackend implements Backend {
       const { dataset, number, content = [] } = request
       const blocks = [...content, ...request.blocks].map(copyOf)
       const attempt = { dataset, number, bytes: new Uint8Array(request.bytes), blocks }
-      const settled = await this.#committer.settled(attempt)
+      let asked = this.#clock.moment
+      let settled = await this.#committer.settled(attempt)
       if (settled !== undefined) return settled
       const size = blocks.reduce((sum, { bytes }) => sum + bytes.length, 0)
       // What is too large for one object goes ahead of it.
@@ -222,12 +229,20 @@ export class BucketBackend implements Backend {
       try {
         await ahead?.put(blocks.map((block) => ({ ...block, hold: 'self' })))
         await ahead?.flush()
+        if (ahead !== undefined) {
+          asked = this.#clock.moment
+          settled = await this.#committer.settled(attempt)
+          if (settled !== undefined) return settled
+        }
         await this.#checkStaging(request.staging)
         if (request.sweeps !== undefined && request.sweeps !== (await this.#begun(options))) {
           return 'swept'
         }
         throwIfAborted(options?.signal)
-        const outcome = await this.#committer.put(ahead ? { ...attempt, blocks: [] } : attempt)
+        const outcome = await this.#committer.put(
+          ahead ? { ...attempt, blocks: [] } : attempt,
+          asked,
+        )
         if (outcome === 'committed') this.#foldAfter(dataset, number)
         return outcome
       } finally {
@@ -238,11 +253,10 @@ export class BucketBackend implements Backend {
 
   async forget(dataset: string, below: number, options?: CallOptions): Promise<void> {
     await this.#tracked(options, async () => {
-      const { now, graceMs } = this.#tuning
-      const fold = async (upTo: number): Promise<void> =>
-        await foldCommits(this.#log, this.#newWriter(), dataset, upTo, options)
-      const floor = await raiseFloor(this.#bucket, this.#log, dataset, below, fold, options)
-      const oldEnough = (modified: number): boolean => now() - modified > 2 * graceMs + FRESH_MS
+      const age = 2 * this.#tuning.graceMs + FRESH_MS
+      const fold = async (upTo: number): Promise<void> => await this.#fold(dataset, upTo, options)
+      const floor = await raiseFloor(this.#log, dataset, below, fold, options)
+      const oldEnough = (modified: number): boolean => this.#clock.server - modified > age
       await deleteForgotten(this.#bucket, dataset, floor, oldEnough, options)
     })
   }
@@ -347,15 +361,21 @@ export class BucketBackend implements Backend {
   #newWriter(healed = false): PackWriter {
     const onPack = (key: string, sections: readonly Section[], size: number): void =>
       this.#catalog.added(key, sections, size)
-    return new PackWriter(this.#bucket, { onPack, now: this.#tuning.now, healed })
+    return new PackWriter(this.#bucket, { onPack, now: () => this.#clock.server, healed })
+  }
+
+  async #fold(dataset: string, upTo: number, options?: CallOptions): Promise<void> {
+    const fold = async (guard: () => void): Promise<void> =>
+      await foldCommits(this.#log, this.#newWriter(), dataset, upTo, { ...options, guard })
+    await this.#leases.under('staging', `folding commits (${dataset})`, fold, options)
   }
 
   /** In the background: that it fails costs others requests, no more. */
   #foldAfter(dataset: string, number: number): void {
-    const unfolded = number - this.#log.foldedOf(dataset)
+    const unfolded = number - this.#log.knownMarks(dataset).folded
     if (unfolded < FOLD_EVERY || this.#folding.has(dataset)) return
     this.#folding.add(dataset)
-    const folding = foldCommits(this.#log, this.#newWriter(), dataset, number)
+    const folding = this.#fold(dataset, number)
       .catch(this.#tuning.onError)
       .finally(() => this.#folding.delete(dataset))
     void this.#track(folding)

@@ -6,8 +6,8 @@
  * A place is one number below 2^48: 18 bits for the object, 24 for where the section begins, 6 for its
  * length, rounded up by a third at most.
  */
-import { assert } from '../../errors.ts'
-import { digestKey, type CidBytes } from '../../model/cid.ts'
+import { CairnError } from '../../errors.ts'
+import { DIGEST_BYTES, digestKey, type CidBytes } from '../../model/cid.ts'
 import { DigestMap } from '../../util/digest-map.ts'
 import type { Section } from './pack.ts'
 
@@ -24,7 +24,7 @@ export interface Location {
 }
 
 export class Locations {
-  #map = new DigestMap()
+  readonly #map = new DigestMap()
   /** Healed blocks, which go before all others. */
   readonly #first = new Map<string, number>()
   readonly #keys: (string | undefined)[] = []
@@ -34,13 +34,25 @@ export class Locations {
     return this.#numbers.has(key)
   }
 
+  /** How many were ever added. */
+  get objects(): number {
+    return this.#keys.length
+  }
+
+  get full(): boolean {
+    return this.#keys.length >= OBJECTS
+  }
+
   get keys(): IterableIterator<string> {
     return this.#numbers.keys()
   }
 
+  /** What no object of ours has is passed over: digests of other lengths, places too far, sections too large. */
   add(key: string, sections: readonly Section[], healed = false): void {
     const object = this.#numberOf(key)
     for (const { digest, at, length } of sections) {
+      if (digest.length !== DIGEST_BYTES || at >= PLACES || classOf(length) >= LENGTH_CLASSES)
+        continue
       const value = (object * PLACES + at) * LENGTH_CLASSES + classOf(length)
       if (healed) this.#first.set(digestKey(digest), value)
       else this.#map.set(digest, value)
@@ -49,7 +61,7 @@ export class Locations {
 
   /** Undefined: not known. `gone`: it was in an object that is there no more. */
   find(cid: CidBytes): Location | 'gone' | undefined {
-    const digest = cid.subarray(cid.length - 32)
+    const digest = cid.subarray(cid.length - DIGEST_BYTES)
     const value = this.#first.get(digestKey(digest)) ?? this.#map.get(digest)
     if (value === undefined) return undefined
     const place = Math.floor(value / LENGTH_CLASSES)
@@ -73,11 +85,17 @@ export class Locations {
   #numberOf(key: string): number {
     const known = this.#numbers.get(key)
     if (known !== undefined) return known
+    if (this.full) throw tooMany()
     const number = this.#keys.push(key) - 1
-    assert(number < OBJECTS, 'a bucket with fewer objects than numbers for them')
     this.#numbers.set(key, number)
     return number
   }
+}
+
+function tooMany(): CairnError {
+  return new CairnError('backend_refused', `The bucket has more than ${OBJECTS} packs.`, {
+    hint: 'Compact the store: small packs become fewer that are large.',
+  })
 }
 
 const classOf = (length: number): number =>

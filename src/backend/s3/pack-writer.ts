@@ -1,14 +1,17 @@
 /** Writes blocks into packs, some of which are on their way while the next one fills. */
+import { carHeader } from '../../car/encode.ts'
 import type { Block } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import { packKey } from './layout.ts'
-import { encodePack, PACK_BYTES, type Section } from './pack.ts'
+import { PACK_BYTES, type Section } from './pack.ts'
+import { PackBuilder } from './pack-builder.ts'
 
 const AT_ONCE = 3
 
 export interface PackWriterOptions {
   /** Told of each pack when it is durable. */
   readonly onPack: (key: string, sections: readonly Section[], size: number) => void
+  /** By the server's clock. */
   readonly now: () => number
   readonly healed?: boolean
 }
@@ -17,8 +20,9 @@ export class PackWriter {
   readonly #bucket: Bucket
   readonly #options: PackWriterOptions
   readonly #uploads = new Set<Promise<void>>()
-  #blocks: Block[] = []
-  #bytes = 0
+  #filling: PackBuilder | undefined
+  /** Used again: the collector comes too late for buffers of this size. */
+  readonly #rooms: Buffer[] = []
   #failure: { readonly error: unknown } | undefined
 
   constructor(bucket: Bucket, options: PackWriterOptions) {
@@ -26,13 +30,13 @@ export class PackWriter {
     this.#options = options
   }
 
-  /** Keeps what it is given until `flush` has settled. Waits while too much is on its way. */
+  /** Copies what it is given. Waits while too much is on its way. */
   async put(blocks: readonly Block[], options?: RequestOptions): Promise<void> {
     for (const block of blocks) {
       this.#check()
-      this.#blocks.push(block)
-      this.#bytes += block.bytes.length + block.cid.length
-      if (this.#bytes >= PACK_BYTES) this.#upload(options)
+      this.#filling ??= new PackBuilder(carHeader([]), this.#rooms.pop())
+      this.#filling.add(block)
+      if (this.#filling.size >= PACK_BYTES) this.#upload(options)
       while (this.#uploads.size >= AT_ONCE) await Promise.race(this.#uploads)
     }
   }
@@ -40,14 +44,14 @@ export class PackWriter {
   /** What was put is durable when it returns. After a failure every call fails. */
   async flush(options?: RequestOptions): Promise<void> {
     this.#check()
-    if (this.#blocks.length > 0) this.#upload(options)
+    this.#upload(options)
     while (this.#uploads.size > 0) await Promise.race(this.#uploads)
     this.#check()
   }
 
   /** Nothing is under way any more. */
   async settle(): Promise<void> {
-    this.#blocks = []
+    this.#filling = undefined
     await Promise.all(this.#uploads)
   }
 
@@ -56,15 +60,18 @@ export class PackWriter {
   }
 
   #upload(options: RequestOptions | undefined): void {
-    const pack = encodePack(this.#blocks)
-    this.#blocks = []
-    this.#bytes = 0
-    if (pack.sections.length === 0) return
+    const pack = this.#filling
+    this.#filling = undefined
+    if (pack === undefined || pack.empty) return
+    const { bytes, indexAt } = pack.finish()
     const { now, healed = false, onPack } = this.#options
-    const key = packKey(now(), pack.indexAt, healed)
+    const key = packKey(now(), indexAt, healed, bytes.subarray(indexAt))
     const upload = this.#bucket
-      .put(key, pack.bytes, { signal: options?.signal, contentType: 'application/vnd.ipld.car' })
-      .then(() => onPack(key, pack.sections, pack.bytes.length))
+      .put(key, bytes, { signal: options?.signal, contentType: 'application/vnd.ipld.car' })
+      .then(() => {
+        onPack(key, pack.sections(), bytes.length)
+        this.#rooms.push(pack.room)
+      })
       .catch((error: unknown) => void (this.#failure ??= { error }))
       .finally(() => this.#uploads.delete(upload))
     this.#uploads.add(upload)

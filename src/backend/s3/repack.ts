@@ -1,9 +1,8 @@
 /** Copying the blocks that stay out of packs that will go. */
 import { digestKey } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
-import { readPack, type Section } from './pack.ts'
+import { isWhole, LARGEST_OBJECT, readPack, type Section } from './pack.ts'
 import type { PackWriter } from './pack-writer.ts'
-import { isCairnError } from '../../errors.ts'
 
 /**
  * Copies those blocks of a pack that `stays` names; false if the pack must stay as it is: a block of it
@@ -16,17 +15,11 @@ export async function copyLiving(
   writer: PackWriter,
   options?: RequestOptions,
 ): Promise<'copied' | 'damaged' | 'gone'> {
-  const got = await bucket.get(key, options)
+  const got = await bucket.get(key, { ...options, limit: LARGEST_OBJECT })
   if (got === undefined) return 'gone'
-  let all: ReturnType<typeof readPack>
-  try {
-    all = readPack(got.bytes, key)
-  } catch (error) {
-    if (isCairnError(error, 'pointer_damaged') || isCairnError(error, 'invalid_car'))
-      return 'damaged'
-    throw error
-  }
-  const living = all.filter(({ section }) => stays(section))
+  const { packed, end } = readPack(got.bytes, key)
+  if (!end || !packed.every(isWhole)) return 'damaged'
+  const living = packed.filter(({ section }) => stays(section))
   await writer.put(
     living.map(({ block }) => block),
     options,

@@ -12,14 +12,15 @@
  * what is known of the packs is out of date.
  */
 import { CairnError } from '../../errors.ts'
-import { digestKey, type CidBytes } from '../../model/cid.ts'
+import { DIGEST_BYTES, digestKey, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
+import type { Clock } from './clock.ts'
 import { SWEEP, timedName, touchedOf } from './layout.ts'
 import { pause, type LeaseObjects } from './lease-objects.ts'
 
 const POLL_MS = 200
 const WAIT_MS = 120_000
-const DIGEST_BYTES = 32
+const STATE_BYTES = 4096
 
 export interface SweepState {
   /** How many sweeps have begun. */
@@ -35,20 +36,23 @@ const NONE: SweepState = { begun: 0, phase: 'none', version: 0, lease: '' }
 export class SweepStates {
   readonly #bucket: Bucket
   readonly #leases: LeaseObjects
+  readonly #clock: Clock
 
-  constructor(bucket: Bucket, leases: LeaseObjects) {
+  constructor(bucket: Bucket, leases: LeaseObjects, clock: Clock) {
     this.#bucket = bucket
     this.#leases = leases
+    this.#clock = clock
   }
 
   async read(options?: RequestOptions): Promise<SweepState> {
-    const got = await this.#bucket.get(SWEEP, options)
+    const got = await this.#bucket.get(SWEEP, { ...options, limit: STATE_BYTES })
     return got === undefined ? NONE : parseState(got.bytes)
   }
 
-  async write(state: SweepState): Promise<void> {
+  /** `guard` says that it is still the writer's turn. */
+  async write(state: SweepState, guard: () => void): Promise<void> {
     const bytes = Buffer.from(JSON.stringify(state))
-    await this.#bucket.put(SWEEP, bytes, { contentType: 'application/json' })
+    await this.#bucket.put(SWEEP, bytes, { contentType: 'application/json', guard })
   }
 
   async isUnderWay({ phase, lease }: SweepState, options?: RequestOptions): Promise<boolean> {
@@ -96,7 +100,7 @@ export class SweepStates {
 
   async #touch(sweep: number, cids: readonly CidBytes[], options: RequestOptions): Promise<void> {
     const digests = new Map(cids.map((cid) => [digestKey(cid), cid.subarray(-DIGEST_BYTES)]))
-    const key = touchedOf(sweep) + timedName(Date.now())
+    const key = touchedOf(sweep) + timedName(this.#clock.server)
     await this.#bucket.put(key, Buffer.concat([...digests.values()]), options)
   }
 }

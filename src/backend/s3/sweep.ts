@@ -1,8 +1,9 @@
 /**
  * A sweep. Only packs that were there when it began are ever deleted; what is written later is in others.
  *
- *   1 `sweeps/NUMBER` is put, `sweep.json` says `marking`: from now on who relies on a block touches it
- *   2 the packs are listed; then the stagings that were there before end
+ *   1 `sweeps/NUMBER` is put, and the packs are listed
+ *   2 `sweep.json` says `marking`: from now on who relies on a block touches it; then the stagings that were
+ *     there before end
  *   3 the grace: commits that were asked for before, and looked at their blocks before, have landed
  *   4 its owner reads the commits and marks
  *   5 packs that are half dead: what is marked is copied out of them
@@ -19,7 +20,7 @@ import { DigestMap } from '../../util/digest-map.ts'
 import { Marks } from '../marks.ts'
 import type { Catalog } from './catalog.ts'
 import { parsePackKey, sweepKey } from './layout.ts'
-import { pause, type BucketLease, type LeaseObjects } from './lease-objects.ts'
+import { checkSound, pause, type BucketLease, type LeaseObjects } from './lease-objects.ts'
 import type { Section } from './pack.ts'
 import type { PackWriter } from './pack-writer.ts'
 import { copyLiving, DigestSet } from './repack.ts'
@@ -56,10 +57,11 @@ export async function beginSweep(
   const lease = await parts.leases.take('sweep', 'a sweep', options)
   let running: RunningSweep | undefined
   try {
-    const state = await takeTurn(parts, lease, giveUpAt, options)
-    running = new RunningSweep(parts, lease, state, await parts.catalog.list(0, options))
+    const { state, packs } = await takeTurn(parts, lease, giveUpAt, options)
+    running = new RunningSweep(parts, lease, state, packs)
     await stagingsEnd(parts, giveUpAt, options)
-    await rest(parts.graceMs, options)
+    do await rest(parts.graceMs, options)
+    while (await wasOverwritten(parts, lease, state, options))
     parts.enter(options)
     return running
   } catch (error) {
@@ -68,13 +70,13 @@ export async function beginSweep(
   }
 }
 
-/** Returns what it wrote to `sweep.json`. */
+/** Returns what it wrote to `sweep.json`, and the packs that were there before. */
 async function takeTurn(
-  { bucket, states, leases, enter }: SweepParts,
+  { bucket, catalog, states, leases, enter }: SweepParts,
   lease: BucketLease,
   giveUpAt: number,
   options: CallOptions,
-): Promise<SweepState> {
+): Promise<{ readonly state: SweepState; readonly packs: readonly ObjectInfo[] }> {
   for (;;) {
     const before = await states.read(options)
     if (!(await states.isUnderWay(before, options))) {
@@ -82,15 +84,32 @@ async function takeTurn(
       if (begun !== undefined) {
         const version = before.version + (before.version % 2)
         const state = { begun, phase: 'marking', version, lease: lease.key } as const
-        await states.write(state)
+        const packs = await catalog.list(0, options)
+        await states.write(state, () => checkSound(lease))
         await bucket.delete(begun > KEPT_TURNS ? [sweepKey(begun - KEPT_TURNS)] : [])
-        return state
+        return { state, packs }
       }
     }
     if (performance.now() > giveUpAt) throw busy('Another sweep is under way.')
     await pause(POLL_MS, options.signal)
     enter(options)
   }
+}
+
+/**
+ * A request of the sweep before may have come late, and hidden that this one is under way: those who relied
+ * on blocks meanwhile did not say so, and what they asked for must land before anything is marked.
+ */
+async function wasOverwritten(
+  { states }: SweepParts,
+  lease: BucketLease,
+  state: SweepState,
+  options: CallOptions,
+): Promise<boolean> {
+  const now = await states.read(options)
+  if (now.begun === state.begun && now.phase === state.phase) return false
+  await states.write(state, () => checkSound(lease))
+  return true
 }
 
 /** The number of the sweep that is ours now; undefined while another's owner lives. */
@@ -143,6 +162,7 @@ class RunningSweep implements Sweep {
   readonly #touched = new DigestSet()
   #state: SweepState
   #packs: readonly ObjectInfo[]
+  #hasFreed = false
   #ended = false
 
   constructor(
@@ -177,6 +197,9 @@ class RunningSweep implements Sweep {
   ): Promise<Freed> {
     this.#enter(options)
     const writer = this.#parts.newWriter()
+    // A late `marking` of the first time would hide the second.
+    if (this.#hasFreed) await rest(this.#parts.graceMs, options)
+    this.#hasFreed = true
     const victims = await this.#chooseVictims(writer, options)
     await writer.flush(options)
     await this.#say('freeing')
@@ -272,7 +295,7 @@ class RunningSweep implements Sweep {
       this.#enter(options)
       const some = condemned.slice(at, at + DELETED_AT_ONCE)
       const keys = new Set(some.map(({ info }) => info.key))
-      await this.#parts.bucket.delete([...keys])
+      await this.#parts.bucket.delete([...keys], { guard: () => checkSound(this.#lease) })
       this.#packs = this.#packs.filter(({ key }) => !keys.has(key))
       for (const { info, dead } of some) {
         this.#parts.catalog.gone(info.key)
@@ -288,17 +311,13 @@ class RunningSweep implements Sweep {
   async #say(phase: SweepState['phase']): Promise<void> {
     const turned = (phase === 'freeing') !== (this.#state.phase === 'freeing')
     this.#state = { ...this.#state, phase, version: this.#state.version + (turned ? 1 : 0) }
-    await this.#parts.states.write(this.#state)
+    await this.#parts.states.write(this.#state, () => checkSound(this.#lease))
   }
 
   #enter(options?: CallOptions): void {
     this.#parts.enter(options)
     if (this.#ended) throw new CairnError('closed', 'This sweep has ended.')
-    if (!this.#lease.sound()) {
-      throw new CairnError('conflict', 'This sweep was not heard of for too long, and has ended.', {
-        hint: 'Begin again: nothing that is needed was freed.',
-      })
-    }
+    checkSound(this.#lease)
   }
 }
 
