@@ -78,6 +78,21 @@ function withRun(
 }
 
 /**
+ * Whether the last export failed by its copies alone, and no other has come due since: tried again and again
+ * while a bucket is away, whole exports would fill the folder.
+ */
+export function lacksCopiesOnly(
+  memory: AutomationMemory,
+  { schedules }: Pick<AutomationPolicy, 'schedules'>,
+  now: number,
+): boolean {
+  const { last } = runsOf(memory, 'export')
+  if (last?.state !== 'failed' || last.error?.code !== 'offsite_failed') return false
+  const next = schedules.export?.next(last.startedAt ?? last.finishedAt) ?? null
+  return next === null || next > now
+}
+
+/**
  * The schedules of a policy. One that is new or was changed begins now: moments before it was asked for
  * were not missed. So does one whose time lies ahead, because the clock was set back.
  */

@@ -18,8 +18,10 @@ export function observer(cairn: Cairn, name: string): () => Promise<Seen> {
   let dataset: Dataset | undefined
   return async () => {
     dataset ??= await cairn.dataset(name)
-    const { snapshot, generation, recentCount, snapshotTs, chainLimit, next } = await dataset.head()
+    const { snapshot, generation, snapshotTs, chainLimit, next, ...head } = await dataset.head()
     const current = `${printCid(snapshot)} ${generation.number} ${generation.tag}`
+    // A replica's snapshots are built by its primary.
+    const recentCount = head.writable ? head.recentCount : 0
     return { recentCount, snapshot: current, snapshotTs, chainLimit, empty: next === 0 }
   }
 }

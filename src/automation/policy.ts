@@ -5,6 +5,7 @@
 import { SETTINGS, type Values } from '../config/schema.ts'
 import { CairnError, toCairnError } from '../errors.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
+import { offsiteOf, type OffsiteExport } from '../tasks/offsite.ts'
 import { parseRetention } from '../tasks/retention.ts'
 import { NEVER, parseSchedule, parseTimeZone, type Schedule } from './cron.ts'
 
@@ -29,6 +30,7 @@ export interface AutomationPolicy {
   readonly keepSnapshots: RetentionPolicy | undefined
   readonly keepCars: RetentionPolicy | undefined
   readonly afterExport: string | undefined
+  readonly offsite: OffsiteExport | undefined
   readonly thresholds: ThresholdSettings
 }
 
@@ -80,6 +82,7 @@ export function policyOf(values: Values): AutomationPolicy {
     keepSnapshots,
     keepCars,
     afterExport: values.after_export ?? undefined,
+    offsite: offsite(values),
     thresholds: {
       rebuild: thresholdSetting(values, 'rebuild_threshold'),
       alert: thresholdSetting(values, 'alert_threshold'),
@@ -103,10 +106,15 @@ function schedulesOf(
   return schedules
 }
 
+function offsite(values: Values): OffsiteExport | undefined {
+  retention(values, 'keep_offsite')
+  return offsiteOf(values)
+}
+
 /** As `parseRetention`, and says which setting it is that cannot be kept to. */
 function retention(
   values: Values,
-  setting: 'keep_snapshots' | 'keep_cars',
+  setting: 'keep_snapshots' | 'keep_cars' | 'keep_offsite',
 ): RetentionPolicy | undefined {
   try {
     return parseRetention(values[setting])

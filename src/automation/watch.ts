@@ -13,6 +13,7 @@ import type { TaskResult } from '../tasks/context.ts'
 import { Mutex } from '../util/mutex.ts'
 import { decide, type DatasetFacts, type Decision, type Start } from './decide.ts'
 import {
+  lacksCopiesOnly,
   withBegun,
   withDone,
   withEnded,
@@ -263,12 +264,13 @@ export class DatasetWatch {
 
   async #run(kind: ScheduledKind, { signal, onProgress, reason }: JobRun): Promise<TaskResult> {
     const { cairn, backend, dataDir, backupsDir, now, log, policy } = this.#around
+    const copiesOnly = kind === 'export' && lacksCopiesOnly(this.#memory, policy(), now())
     // On disk before the work begins: should that kill the process, the next one knows.
     this.#memory = withBegun(this.#memory, kind, now())
     await this.#remember()
     const context = { cairn, backend, dataset: this.dataset, now, log, signal, onProgress }
     const places = { dataDir, backupsDir: backupsDir() }
-    return runTask(kind, { ...context, ...places }, policy(), reason)
+    return runTask(kind, { ...context, ...places }, policy(), { reason, copiesOnly })
   }
 
   /** A build that covers all that was appended before the call. */

@@ -19,6 +19,10 @@ import { requireSpace } from './space.ts'
 export interface DrillOptions extends LongOptions {
   /** The CARs to restore: one, or a delta and its bases. */
   readonly sources: readonly string[]
+  /** What they are called where their paths say nothing. */
+  readonly names?: ReadonlyMap<string, string> | undefined
+  /** How long it took to have them here, which a real recovery would take as well. */
+  readonly fetchMs?: number | undefined
   /** The backup that they are, if they have a sidecar. */
   readonly backup?: Backup | undefined
   readonly identities?: readonly string[] | undefined
@@ -71,9 +75,15 @@ export async function drill(options: DrillOptions): Promise<Drilled> {
 }
 
 async function drillIn(folder: string, options: DrillOptions): Promise<Drilled> {
-  const { sources, identities, openStore, signal, onProgress } = options
-  const began = performance.now()
-  const opened = await openCars(sources, { identities, tempDir: folder, signal, onProgress })
+  const { sources, names, identities, openStore, signal, onProgress } = options
+  const began = performance.now() - (options.fetchMs ?? 0)
+  const opened = await openCars(sources, {
+    names,
+    identities,
+    tempDir: folder,
+    signal,
+    onProgress,
+  })
   try {
     const openMs = performance.now() - began
     const cairn = await openStore(join(folder, 'store'))

@@ -8,7 +8,7 @@ import { CairnError, isCairnError, toCairnError } from '../errors.ts'
 import { isCarName, parseCarName, parseTimestamp, pathsBeside, type BackupPaths } from './name.ts'
 import { parseSidecar, type Sidecar } from './sidecar.ts'
 
-const MAX_SIDECAR_BYTES = 1 << 20
+export const MAX_SIDECAR_BYTES: number = 1 << 20
 
 export interface Backup {
   readonly sidecar: Sidecar
@@ -31,25 +31,33 @@ export interface BackupFolder {
 }
 
 export async function readBackups(folder: string): Promise<BackupFolder> {
-  const names = await namesIn(folder)
+  return sortOut(await namesIn(folder), (name) => join(folder, name), readBackup)
+}
+
+/** What the names beside each other are; `pathOf` says where each is, and `read` throws at what is no backup. */
+export async function sortOut(
+  names: readonly string[],
+  pathOf: (name: string) => string,
+  read: (paths: BackupPaths) => Promise<Backup>,
+): Promise<BackupFolder> {
   const there = new Set(names)
   const backups: Backup[] = []
   const unfinished: string[] = []
   const damaged: DamagedBackup[] = []
   for (const name of names.filter(isCarName)) {
-    const paths = pathsBeside(join(folder, name))
+    const paths = pathsBeside(pathOf(name))
     if (!there.has(basename(paths.sidecar))) {
       unfinished.push(paths.car)
       continue
     }
     try {
-      backups.push(await readBackup(paths))
+      backups.push(await read(paths))
     } catch (error) {
       const unknown = isCairnError(error, 'format_unsupported') ? { unknown: error } : {}
       damaged.push({ path: paths.car, reason: toCairnError(error).message, ...unknown })
     }
   }
-  damaged.push(...lostCars(folder, names))
+  damaged.push(...lostCars(names, pathOf))
   return { backups: newestFirst(backups), unfinished, damaged }
 }
 
@@ -80,11 +88,11 @@ export async function readBackup(paths: BackupPaths): Promise<Backup> {
 }
 
 /** Sidecars whose CAR is gone. */
-function lostCars(folder: string, names: readonly string[]): DamagedBackup[] {
+function lostCars(names: readonly string[], pathOf: (name: string) => string): DamagedBackup[] {
   const stems = new Set(names.filter(isCarName).map((name) => pathsBeside(name).sidecar))
   return names
     .filter((name) => !stems.has(name) && isSidecarName(name))
-    .map((name) => ({ path: join(folder, name), reason: 'The CAR of this sidecar is missing.' }))
+    .map((name) => ({ path: pathOf(name), reason: 'The CAR of this sidecar is missing.' }))
 }
 
 const isSidecarName = (name: string): boolean =>

@@ -19,6 +19,8 @@ export interface OpenCarsOptions extends LongOptions {
   readonly identities?: readonly string[] | undefined
   /** The folder for what has to be written first; the system's unless given. */
   readonly tempDir?: string | undefined
+  /** What a source is called when something is wrong with it; its path unless given. */
+  readonly names?: ReadonlyMap<string, string> | undefined
   /** What "-" stands for; the process's input unless given. */
   readonly stdin?: AsyncIterable<Uint8Array> | undefined
   /** Of a CARv2: take its index for granted, for lookups; never for restoring. */
@@ -46,7 +48,7 @@ export async function openCars(
   }
   try {
     for (const source of sources)
-      cars.push(await ofFile(nameOf(source), source, () => openOne(source, options)))
+      cars.push(await ofFile(nameOf(source, options), source, () => openOne(source, options)))
   } catch (error) {
     await close()
     throw error
@@ -102,7 +104,8 @@ async function beginningOf(file: FileHandle): Promise<Uint8Array> {
   return buffer.subarray(0, bytesRead)
 }
 
-const nameOf = (source: string): string => (source === '-' ? 'standard input' : source)
+const nameOf = (source: string, { names }: Pick<OpenCarsOptions, 'names'>): string =>
+  names?.get(source) ?? (source === '-' ? 'standard input' : source)
 
 /** Writes a stream, decrypted if it is encrypted, into a file without a name and opens that. */
 async function openStream(
@@ -114,7 +117,7 @@ async function openStream(
   const { signal, tempDir, onProgress, identities = [] } = options
   const { beginning, all } = await lookAhead(untilAborted(stream, signal))
   const encrypted = isAge(beginning)
-  if (encrypted && identities.length === 0) throw needsIdentity(source)
+  if (encrypted && identities.length === 0) throw needsIdentity(nameOf(source, options))
   const step = encrypted ? 'decrypt' : 'read'
   const plain = encrypted ? await decryptWith(identities, all) : all
   const spool = await openSpool(tempDir)
@@ -131,10 +134,10 @@ async function openStream(
   }
 }
 
-function needsIdentity(source: string): CairnError {
-  return new CairnError('access_denied', `The CAR in ${nameOf(source)} is encrypted.`, {
+function needsIdentity(name: string): CairnError {
+  return new CairnError('access_denied', `The CAR in ${name} is encrypted.`, {
     hint: 'Give the file of the secret key with --identity.',
-    path: source,
+    path: name,
   })
 }
 

@@ -69,9 +69,9 @@ async function replaceAll(
 }
 
 /** Undefined when a name is taken. */
-async function publishAll(
+export async function publishAll(
   paths: BackupPaths,
-  { temporary }: Written,
+  { temporary }: Pick<Written, 'temporary'>,
   sidecar: Sidecar,
   give: (temporary: string, final: string) => Promise<boolean>,
 ): Promise<Backup | undefined> {

@@ -15,6 +15,25 @@ export interface BackupCandidate extends Candidate {
   readonly backup: Backup
 }
 
+/**
+ * Of every series of the dataset, or of all datasets: full ones and those without content are judged apart.
+ * `backups` are newest first and all there are.
+ */
+export function planAllRetention(
+  backups: readonly Backup[],
+  policy: RetentionPolicy,
+  now: number,
+  dataset?: string,
+): Verdict<BackupCandidate>[] {
+  const series = new Map<string, Backup>()
+  for (const backup of backups) {
+    const { dataset: owner, identity, content } = backup.sidecar
+    const name = `${owner} ${identity} ${content}`
+    if ((dataset === undefined || owner === dataset) && !series.has(name)) series.set(name, backup)
+  }
+  return [...series.values()].flatMap((newest) => planBackupRetention(backups, newest, policy, now))
+}
+
 /** `backups` are newest first and all there are; `newest` is the one whose series is judged, and stays. */
 export function planBackupRetention(
   backups: readonly Backup[],
@@ -27,9 +46,12 @@ export function planBackupRetention(
   const made = series.find((one) => one.paths.car === newest.paths.car)
   // Someone else has removed it meanwhile, and may do so with more.
   if (first === undefined || made === undefined) return []
+  // A delta whose base is gone may be the newest, and brings nothing back.
+  const good = series.find((one) => basesOf(backups, one) !== undefined) ?? first
   const pins = new Map([
-    [first, 'newest good'],
     [made, 'just made'],
+    [first, 'newest good'],
+    [good, 'newest good'],
   ])
   // The next second gives a backup its name where this one was taken.
   const moment = Math.max(now, exportedAt(made.sidecar))

@@ -6,10 +6,13 @@ import type { Cairn } from '../cairn.ts'
 import { decodeCommit } from '../model/commit.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { parseRetention } from '../tasks/retention.ts'
+import { throwIfAborted, toCairnError } from '../errors.ts'
+import { printPlace } from '../offsite/place.ts'
 import type { Backend } from '../store/backend.ts'
 import {
   coverage,
   coverageFindings,
+  finding,
   type CoverageFinding,
   type Proof,
   type Recovery,
@@ -17,9 +20,13 @@ import {
 } from './coverage.ts'
 import type { DatasetFacts, DrillFacts, ProofFacts } from './observation.ts'
 import { factsOf, readDrillIn } from './observe.ts'
+import { withinDeadline } from './deadline.ts'
+import { lookOffsite, offsiteState, offsiteText, type OffsiteState } from './offsite.ts'
 import { readProof } from './proof.ts'
 import { isComplete, restorable } from './rules-backups.ts'
 import { DAY_MS, HOUR_MS, timeText } from './words.ts'
+
+const OFFSITE_MS = 20_000
 
 export interface CoverageOptions {
   readonly cairn: Cairn
@@ -49,6 +56,17 @@ interface IntervalRecord {
   readonly cars: RecoveryRecord | null
 }
 
+/** The copies elsewhere, from which alone the dataset could be brought back. */
+export interface OffsiteCoverage {
+  readonly place: string
+  /** `unknown`: the place could not be looked at. */
+  readonly status: OffsiteState['status'] | 'unknown'
+  readonly copies: number | null
+  readonly newest: string | null
+  readonly newest_at: string | null
+  readonly complete: boolean | null
+}
+
 /** As it is printed. */
 export interface CoverageReport {
   readonly dataset: string
@@ -57,6 +75,8 @@ export interface CoverageReport {
   readonly to: string
   readonly covered: boolean
   readonly intervals: readonly IntervalRecord[]
+  /** Null where no place is set. */
+  readonly offsite: OffsiteCoverage | null
   readonly findings: readonly CoverageFinding[]
 }
 
@@ -76,20 +96,71 @@ export async function readCoverage(options: CoverageOptions): Promise<CoverageRe
   // A moment at least, also of a dataset that was made in this one.
   const from = Math.min(since ?? begin, now - 1)
   const intervals = coverage({ ...store, cars, from, now })
-  const findings = coverageFindings(intervals)
+  const problems = coverageFindings(intervals)
+  const elsewhere = await readElsewhere(options, store.facts)
   return {
     dataset,
     checked_at: timeText(now),
     from: timeText(from),
     to: timeText(now),
-    covered: !findings.some(({ level }) => level === 'critical'),
+    covered: !problems.some(({ level }) => level === 'critical'),
     intervals: intervals.map((one) => ({
       from: timeText(one.from),
       to: timeText(one.to),
       store: recoveryRecord(one.store),
       cars: recoveryRecord(one.cars),
     })),
-    findings,
+    offsite: elsewhere?.offsite ?? null,
+    findings: [...problems, ...(elsewhere?.findings ?? [])],
+  }
+}
+
+interface Elsewhere {
+  readonly offsite: OffsiteCoverage
+  readonly findings: readonly CoverageFinding[]
+}
+
+/** What cannot be looked at is said to be unknown, which is not well either. */
+async function readElsewhere(
+  { values, dataset, now, signal }: CoverageOptions,
+  facts: DatasetFacts,
+): Promise<Elsewhere | undefined> {
+  const { offsite: address, max_offsite_age: maxAgeMs } = values
+  if (address === null) return undefined
+  const at = now
+  const wrong = (message: string, hint: string): CoverageFinding[] => [
+    finding('offsite', 'critical', { from: at, to: at }, message, { hint }),
+  ]
+  try {
+    const seen = await withinDeadline(
+      { deadlineMs: OFFSITE_MS, signal },
+      'The offsite place',
+      (s) => lookOffsite(address, s),
+    )
+    const state = offsiteState(seen, facts, dataset, { at, maxAgeMs })
+    const { status, copies, newest, newestAt, complete } = state
+    const isFine = status === 'ok' || facts.next === 0
+    return {
+      offsite: {
+        place: seen.place,
+        status,
+        copies,
+        newest: newest?.paths.car ?? null,
+        newest_at: newestAt === undefined ? null : timeText(newestAt),
+        complete,
+      },
+      findings: isFine
+        ? []
+        : wrong(offsiteText(state, { place: seen.place, dataset, at }), 'cairn offsite push'),
+    }
+  } catch (error) {
+    throwIfAborted(signal)
+    const { message, hint } = toCairnError(error)
+    const unknown = { copies: null, newest: null, newest_at: null, complete: null }
+    return {
+      offsite: { place: printPlace(address), status: 'unknown', ...unknown },
+      findings: wrong(`What is offsite is not known: ${message}`, hint ?? 'cairn offsite list'),
+    }
   }
 }
 

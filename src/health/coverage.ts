@@ -131,7 +131,7 @@ function isSame(a: Recovery | null, b: Recovery | null): boolean {
 }
 
 export interface CoverageFinding {
-  readonly kind: 'hole' | 'no_car' | 'unproved'
+  readonly kind: 'hole' | 'no_car' | 'unproved' | 'offsite'
   readonly level: 'warning' | 'critical'
   readonly from: string
   readonly to: string
@@ -172,7 +172,7 @@ export function coverageFindings(intervals: readonly Interval[]): CoverageFindin
   ]
 }
 
-function finding(
+export function finding(
   kind: CoverageFinding['kind'],
   level: CoverageFinding['level'],
   { from, to }: Stretch,

@@ -11,6 +11,8 @@ export interface HealthLimits {
   readonly maxCarAgeMs: number | undefined
   /** The longest time between two scheduled exports; undefined where none are scheduled. */
   readonly exportEveryMs: number | undefined
+  /** Of the newest copy elsewhere, while it lacks entries. */
+  readonly maxOffsiteAgeMs: number
   readonly maxDrillAgeMs: number
   /** 0: no limit. */
   readonly maxBackupsBytes: number
@@ -42,6 +44,7 @@ export function healthLimits(
     maxSnapshotAgeMs: values.max_snapshot_age,
     maxCarAgeMs: given('max_car_age'),
     exportEveryMs: longestGap(values, now),
+    maxOffsiteAgeMs: values.max_offsite_age,
     maxDrillAgeMs: values.max_drill_age,
     maxBackupsBytes: values.max_backups_bytes,
     requireSync: values.require_sync === 'yes',

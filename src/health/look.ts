@@ -17,7 +17,7 @@ export async function lookAt(
   origins?: Origins,
   choose?: Choose,
 ): Promise<HealthReport> {
-  return reportOf(await observe(place), values, origins, choose)
+  return reportOf(await observe({ offsite: values.offsite, ...place }), values, origins, choose)
 }
 
 export function reportOf(

@@ -1,5 +1,5 @@
 /** All that the rules of health look at, as values: taken by `observe`, judged by `rules`. */
-import type { BackupFolder } from '../backup/folder.ts'
+import type { Backup, BackupFolder } from '../backup/folder.ts'
 import type { ErrorCode } from '../errors.ts'
 
 /** Why something could not be looked at. */
@@ -70,6 +70,12 @@ export interface AutomationFacts {
   readonly export: RunFacts | undefined
 }
 
+/** The copies that are whole, newest first. */
+export interface OffsiteFacts {
+  readonly place: string
+  readonly backups: readonly Backup[]
+}
+
 export interface Observation {
   readonly dataset: string
   /** When it was taken. */
@@ -77,6 +83,8 @@ export interface Observation {
   readonly backupsDir: string
   readonly status: Looked<DatasetFacts>
   readonly backups: Looked<BackupFolder>
+  /** Undefined: no place was set. */
+  readonly offsite?: Looked<OffsiteFacts> | undefined
   readonly backupsBytes: Looked<number>
   readonly space: Looked<readonly Space[]>
   /** Undefined: there is no report. */

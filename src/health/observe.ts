@@ -20,6 +20,7 @@ import type {
   Space,
   Trouble,
 } from './observation.ts'
+import { lookOffsite, type LookOffsite } from './offsite.ts'
 import { readProof } from './proof.ts'
 
 export interface Place extends Deadline {
@@ -28,6 +29,9 @@ export interface Place extends Deadline {
   readonly dataDir: string
   readonly backupsDir: string
   readonly now: () => number
+  /** The place of copies; none unless given. */
+  readonly offsite?: string | null | undefined
+  readonly lookOffsite?: LookOffsite | undefined
 }
 
 export async function observe(place: Place): Promise<Observation> {
@@ -47,6 +51,7 @@ export async function observe(place: Place): Promise<Observation> {
     backupsDir,
     status: facts === undefined ? (status as { trouble: Trouble }) : { value: facts },
     backups: await inBackups(() => readBackups(backupsDir)),
+    offsite: await readCopies(place),
     backupsBytes: await inBackups(() => folderBytes(backupsDir)),
     space: await inBackups(() => spaces(status, backupsDir)),
     drill: await inBackups(() => readDrillIn(backupsDir)),
@@ -56,6 +61,12 @@ export async function observe(place: Place): Promise<Observation> {
   // What was cut off was not seen: it must not pass for trouble.
   throwIfAborted(signal)
   return seen
+}
+
+async function readCopies(place: Place): Promise<Observation['offsite']> {
+  const { offsite: address, lookOffsite: read = lookOffsite } = place
+  if (address === undefined || address === null) return undefined
+  return look(place, 'The offsite place', (within) => read(address, within))
 }
 
 /** Where not even the store opens. */

@@ -8,6 +8,7 @@ export const CHECKS = [
   'chain',
   'snapshot',
   'car',
+  'offsite',
   'disk',
   'drill',
   'verify',

@@ -2,6 +2,7 @@
 import type { HealthLimits } from './limits.ts'
 import type { Observation, Looked } from './observation.ts'
 import type { Check, Finding } from './report.ts'
+import { offsiteRule } from './offsite.ts'
 import { backupsRule, carRule, drillRule, growthRule } from './rules-backups.ts'
 import { buildRule, exportRule } from './rules-runs.ts'
 import {
@@ -23,6 +24,9 @@ export function judge(seen: Observation, limits: HealthLimits): Finding[] {
     ...chainRule(facts, limits),
     ...snapshotRule(facts, limits, at),
     ...looked('car', seen.backups, ({ backups }) => carRule(seen, facts, backups, limits)),
+    ...(seen.offsite === undefined
+      ? []
+      : looked('offsite', seen.offsite, (copies) => offsiteRule(copies, facts, seen, limits))),
     ...looked('disk', seen.space, diskRule),
     ...looked('drill', seen.drill, (drill) => drillRule(seen, facts, drill, limits)),
     ...looked('verify', seen.proof, verifyRule),

@@ -14,6 +14,7 @@ import { healthLimits, type Origins } from './limits.ts'
 import { subjectOf, textOf } from './notice.ts'
 import { lookAt } from './look.ts'
 import type { Place } from './observe.ts'
+import { rememberedOffsite, type LookOffsite } from './offsite.ts'
 import { Outbox, type Senders } from './outbox.ts'
 import type { HealthReport } from './report.ts'
 
@@ -62,6 +63,7 @@ class Watch implements HealthWatch {
   readonly #cut = new AbortController()
   readonly #looking = new Map<string, Promise<HealthReport>>()
   readonly #latest = new Map<string, HealthReport>()
+  readonly #lookOffsite: LookOffsite
   readonly #outboxes = new Map<string, Promise<Outbox>>()
   #settings: Settings
   #timer: NodeJS.Timeout | undefined
@@ -69,6 +71,7 @@ class Watch implements HealthWatch {
 
   constructor(options: WatchOptions) {
     this.#options = options
+    this.#lookOffsite = rememberedOffsite(options.now)
     this.#settings = settingsOf(options, options.now())
   }
 
@@ -104,7 +107,8 @@ class Watch implements HealthWatch {
   async #look(dataset: string): Promise<HealthReport> {
     const { cairn, now } = this.#options
     const { values, origins } = this.#settings
-    const place = { ...placeOf(values), ...this.#deadline(), cairn, dataset, now }
+    const around = { ...this.#deadline(), cairn, now, lookOffsite: this.#lookOffsite }
+    const place = { ...placeOf(values), ...around, dataset }
     const report = await lookAt(place, values, origins)
     this.#latest.set(dataset, report)
     return report

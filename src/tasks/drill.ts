@@ -14,7 +14,7 @@ import {
   writeReport,
   type DrillReport,
 } from '../backup/drill-report.ts'
-import { drill, type Drilled } from '../backup/drill.ts'
+import { drill, type Drilled, type DrillOptions } from '../backup/drill.ts'
 import {
   checkAllKnown,
   newestFirst,
@@ -28,11 +28,13 @@ import { openCairn } from '../compose.ts'
 import type { Cairn } from '../cairn.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError, isCairnError, toCairnError, type ErrorCode } from '../errors.ts'
+import { isOffsiteAddress } from '../offsite/place.ts'
+import { fetchSources } from '../offsite/sources.ts'
 import { withFiles } from '../util/file-error.ts'
 import { longOptions, note, TaskFailure, type TaskContext } from './context.ts'
 
 export interface DrillTaskOptions {
-  /** These CARs instead of the newest backup. */
+  /** These CARs instead of the newest backup; an address of a bucket is the newest copy in it. */
   readonly from?: readonly string[] | undefined
   /** Secret keys of age. */
   readonly identities?: readonly string[] | undefined
@@ -100,8 +102,9 @@ interface Rehearsed {
 async function rehearse(context: DrillContext, options: DrillTaskOptions): Promise<Rehearsed> {
   let sources: readonly string[] = []
   try {
-    const found = await whatToRestore(context, options.from)
-    sources = found.sources
+    const scratch = options.scratch ?? tmpdir()
+    await using found = await whatToRestore(context, options.from, scratch)
+    sources = found.sources.map((path) => found.names?.get(path) ?? path)
     const outcome = await drill({
       ...longOptions(context),
       ...found,
@@ -110,7 +113,7 @@ async function rehearse(context: DrillContext, options: DrillTaskOptions): Promi
       sample: options.sample ?? DRILL_SAMPLE,
       maxRtoMs: options.maxRtoMs,
       maxRpoMs: options.maxRpoMs,
-      scratch: options.scratch ?? tmpdir(),
+      scratch,
       openStore: (folder) => openScratch(context, folder, options.cacheBytes),
       now: context.now,
     })
@@ -122,16 +125,49 @@ async function rehearse(context: DrillContext, options: DrillTaskOptions): Promi
   }
 }
 
-interface ToRestore {
-  readonly sources: readonly string[]
+interface ToRestore extends AsyncDisposable, Pick<DrillOptions, 'sources' | 'names' | 'fetchMs'> {
   readonly backup: Backup | undefined
 }
 
 async function whatToRestore(
-  { backupsDir, dataset }: DrillContext,
+  context: DrillContext,
   given: readonly string[] | undefined,
+  scratch: string,
 ): Promise<ToRestore> {
-  if (given !== undefined) return { sources: given, backup: await newestOf(given) }
+  if (given?.some(isOffsiteAddress) === true) return fetchGiven(context, given, scratch)
+  const found = given === undefined ? await newestHere(context) : await namedFiles(given)
+  return { ...found, [Symbol.asyncDispose]: async () => {} }
+}
+
+async function fetchGiven(
+  context: DrillContext,
+  given: readonly string[],
+  scratch: string,
+): Promise<ToRestore> {
+  await mkdir(scratch, { recursive: true, mode: 0o700 })
+  const began = performance.now()
+  const { dataset } = context
+  const wanted = { dataset, fallback: dataset, tempDir: scratch }
+  const fetched = await fetchSources(given, { ...longOptions(context), ...wanted })
+  for (const text of fetched.notes) note(context, text)
+  const { sources, names, copies } = fetched
+  return {
+    sources,
+    names,
+    fetchMs: performance.now() - began,
+    backup: copies.length === sources.length ? newestFirst(copies)[0] : undefined,
+    [Symbol.asyncDispose]: () => fetched.close(),
+  }
+}
+
+type Found = Omit<ToRestore, typeof Symbol.asyncDispose>
+
+const namedFiles = async (sources: readonly string[]): Promise<Found> => ({
+  sources,
+  backup: await newestOf(sources),
+})
+
+async function newestHere({ backupsDir, dataset }: DrillContext): Promise<Found> {
   const folder = await readBackups(backupsDir)
   checkAllKnown(folder)
   const { backups } = folder

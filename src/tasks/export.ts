@@ -1,6 +1,6 @@
 /**
- * Exporting a CAR that can be relied on. Older ones go only when it is there, and the hook runs last: what
- * fails from then on leaves it.
+ * Exporting a CAR that can be relied on. Older ones go only when it is there, and then the hook runs and the
+ * copies are made: what fails from then on leaves it.
  */
 import { readBackups, type Backup } from '../backup/folder.ts'
 import { runHook } from '../backup/hook.ts'
@@ -12,11 +12,12 @@ import {
   type BackedUp,
   type WriteCarOptions,
 } from '../backup/write-car.ts'
-import { throwIfAborted, toCairnError } from '../errors.ts'
+import { throwIfAborted, toCairnError, type CairnError } from '../errors.ts'
 import type { CarContent } from '../model/checkpoint.ts'
 import { checkPolicy, type RetentionPolicy } from '../retention/policy.ts'
 import { withFiles } from '../util/file-error.ts'
 import { longOptions, note, TaskFailure, type TaskContext } from './context.ts'
+import { copyOffsite, type OffsiteExport, type OffsiteRecord } from './offsite.ts'
 
 /** What goes into a CAR, and in which form. */
 export interface CarOptions {
@@ -45,10 +46,16 @@ export interface ExportTaskOptions extends CarOptions {
   readonly after?: string | undefined
   /** How long that may take; an hour unless given. */
   readonly afterTimeoutMs?: number | undefined
+  /** Where the backups of the folder are copied then; a `file` is not. */
+  readonly offsite?: OffsiteExport | undefined
 }
 
 export type ExportRecord = Readonly<
-  { status: BackedUp['status'] } & Pick<Sidecar, keyof Sidecar> & { removed: readonly string[] }
+  { status: BackedUp['status'] } & Pick<Sidecar, keyof Sidecar> & {
+      removed: readonly string[]
+      /** Where copies were made. */
+      offsite?: OffsiteRecord
+    }
 >
 
 const AFTER_TIMEOUT_MS = 3_600_000
@@ -84,8 +91,32 @@ export async function afterExport(
   const policy = policyOf(options)
   const removed = policy === undefined ? [] : await removeOlder(context, backup, policy)
   const record = { status, ...backup.sidecar, path: backup.paths.car, removed }
-  await runAfter(backup, options, record, context.signal)
-  return record
+  const hook = await tried(() => runAfter(backup, options, context.signal))
+  // One way to another place failing is a reason more to go the other.
+  const copied = await tried(() => copyAfter(context, options))
+  const offsite = 'value' in copied ? copied.value : undefined
+  const done = offsite === undefined ? record : { ...record, offsite }
+  const [first, second] = [hook, copied].flatMap((one) => ('failed' in one ? [one.failed] : []))
+  if (first === undefined) return done
+  if (second !== undefined) note(context, second.message)
+  throw new TaskFailure(first, done)
+}
+
+async function tried<T>(
+  work: () => Promise<T>,
+): Promise<{ readonly value: T } | { readonly failed: CairnError }> {
+  try {
+    return { value: await work() }
+  } catch (error) {
+    return { failed: toCairnError(error) }
+  }
+}
+
+async function copyAfter(
+  context: Omit<TaskContext, 'cairn' | 'backend'>,
+  { offsite, file }: ExportTaskOptions,
+): Promise<OffsiteRecord | undefined> {
+  return offsite === undefined || file !== undefined ? undefined : copyOffsite(context, offsite)
 }
 
 export function writeOptions(
@@ -141,13 +172,8 @@ export async function removeBackups(
 async function runAfter(
   backup: Backup,
   { after, afterTimeoutMs }: ExportTaskOptions,
-  record: ExportRecord,
   signal: AbortSignal | undefined,
 ): Promise<void> {
   if (after === undefined) return
-  try {
-    await runHook(after, backup, { timeoutMs: afterTimeoutMs ?? AFTER_TIMEOUT_MS, signal })
-  } catch (error) {
-    throw new TaskFailure(toCairnError(error), record)
-  }
+  await runHook(after, backup, { timeoutMs: afterTimeoutMs ?? AFTER_TIMEOUT_MS, signal })
 }

@@ -1,6 +1,6 @@
 /** Removing the CARs of a dataset that retention rules do not name. */
-import { checkAllKnown, readBackups, type Backup } from '../backup/folder.ts'
-import { planBackupRetention, type BackupCandidate } from '../backup/retain.ts'
+import { checkAllKnown, readBackups } from '../backup/folder.ts'
+import { planAllRetention, type BackupCandidate } from '../backup/retain.ts'
 import { CairnError } from '../errors.ts'
 import { formatTime } from '../model/time.ts'
 import type { Verdict } from '../retention/decide.ts'
@@ -56,7 +56,6 @@ export async function pruneCarsTask(
   }
 }
 
-/** Of every series of the dataset's CARs: full ones and those without content are judged apart. */
 async function carVerdicts(
   { dataset, backupsDir, now }: PruneCarsContext,
   policy: RetentionPolicy,
@@ -72,13 +71,5 @@ async function carVerdicts(
       path: backupsDir,
     })
   }
-  const series = new Map<string, Backup>()
-  for (const backup of own) {
-    const { identity, content } = backup.sidecar
-    const name = `${identity} ${content}`
-    if (!series.has(name)) series.set(name, backup)
-  }
-  return [...series.values()].flatMap((newest) =>
-    planBackupRetention(backups, newest, policy, now()),
-  )
+  return planAllRetention(backups, policy, now(), dataset)
 }

@@ -7,6 +7,7 @@ import { PACES } from '../../src/automation/back-off.ts'
 import { lookUpMemory, readMemory, writeMemory } from '../../src/automation/memory-file.ts'
 import {
   freshMemory,
+  lacksCopiesOnly,
   NO_RUNS,
   withBegun,
   withDone,
@@ -93,6 +94,22 @@ test('a hook that fails is tried again five times', () => {
     memory = withEnded(memory, failed('hook_failed'), AT_ONCE)
     expect(memory.schedules.export?.since === NOON, `after ${failures}`).toBe(failures === 6)
   }
+})
+
+test('copies that failed are tried again alone, until another export comes due', () => {
+  const lacks = (memory: AutomationMemory, now: number): boolean =>
+    lacksCopiesOnly(memory, weekly, now)
+  let memory = remembered
+  expect(lacks(memory, NOON)).toBe(false)
+  for (let failures = 1; failures <= 30; failures++)
+    memory = withEnded(memory, failed('offsite_failed'), AT_ONCE)
+  expect(memory.runs.export?.failures).toBe(30)
+  expect(memory.schedules.export?.since).not.toBe(NOON)
+  const next = weekly.schedules.export?.next(NOON) ?? 0
+  expect(lacks(memory, next - 1)).toBe(true)
+  expect(lacks(memory, next)).toBe(false)
+  expect(lacks(withEnded(memory, failed('hook_failed'), AT_ONCE), next - 1)).toBe(false)
+  expect(lacks(withEnded(memory, job({}), AT_ONCE), next - 1)).toBe(false)
 })
 
 test('a build that lost against another one did not fail', () => {

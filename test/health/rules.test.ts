@@ -34,6 +34,9 @@ const RUN: RunFacts = {
 const cars = (...backups: Backup[]): Partial<Observation> => ({
   backups: { value: { backups, unfinished: [], damaged: [] } },
 })
+const copies = (...backups: Backup[]): Partial<Observation> => ({
+  offsite: { value: { place: 's3://b/p', backups } },
+})
 const build = (facts: Partial<RunFacts>): Partial<Observation> => ({
   automation: { value: { build: { ...RUN, ...facts }, export: undefined } },
 })
@@ -161,6 +164,51 @@ const CASES: readonly Case[] = [
       'critical',
       'The newest CAR, b.car, is 3.0 days old and lacks the newest entries',
     ],
+  },
+  // offsite
+  { name: 'a copy that has everything', seen: copies(backup('b', { next: 100, at: 0 })) },
+  {
+    name: 'no copy',
+    seen: copies(),
+    alert: ['offsite', 'critical', 'No copy of "main" in s3://b/p could be restored'],
+  },
+  {
+    name: 'copies of a dataset that was made anew under the name',
+    seen: copies(backup('b', { next: 100, identity: 'two', at: NOW })),
+    alert: ['offsite', 'critical', /No copy/],
+  },
+  {
+    name: 'a copy of a delta alone',
+    seen: copies(backup('d', { since: cidOf('gone'), next: 100, at: NOW })),
+    alert: ['offsite', 'critical', /No copy/],
+  },
+  {
+    name: 'a copy of two days ago',
+    seen: copies(backup('b', { next: 99, at: NOW - 48 * HOUR })),
+  },
+  {
+    name: 'one of more than two days ago',
+    seen: copies(backup('b', { next: 99, at: NOW - 49 * HOUR })),
+    alert: [
+      'offsite',
+      'critical',
+      'The newest copy in s3://b/p, /backups/b.car, is 2.0 days old and lacks the newest entries',
+    ],
+  },
+  {
+    name: 'another limit for copies',
+    seen: copies(backup('b', { next: 99, at: NOW - 49 * HOUR })),
+    limits: { maxOffsiteAgeMs: 50 * HOUR },
+  },
+  {
+    name: 'a bucket that cannot be reached',
+    seen: { offsite: trouble('It is away.') },
+    alert: ['offsite', 'critical', 'cannot be checked: It is away.'],
+  },
+  {
+    name: 'no copy of a dataset that holds nothing',
+    seen: copies(),
+    facts: { next: 0 },
   },
   {
     name: 'one of before a rollback',

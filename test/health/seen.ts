@@ -16,6 +16,7 @@ export const LIMITS: HealthLimits = {
   maxSnapshotAgeMs: 48 * HOUR,
   maxCarAgeMs: undefined,
   exportEveryMs: undefined,
+  maxOffsiteAgeMs: 48 * HOUR,
   maxDrillAgeMs: 35 * DAY,
   maxBackupsBytes: 0,
   requireSync: false,
