@@ -43,32 +43,37 @@ export function longOptions({ signal, progress }: CommandContext): LongOptions {
 /** A node that does not answer is asked again for a while: after this, people are told why it takes long. */
 const SLOW_OPEN_MS = 2000
 
-/** Opens the configured store for `use` and closes it whatever happens. */
+/** Opens the configured store, or another one, for `use` and closes it whatever happens. */
 export async function withStore<T>(
   context: CommandContext,
   create: boolean,
   use: (cairn: Cairn, backend: Backend) => Promise<T>,
+  other?: string,
 ): Promise<T> {
   const { config, log, signal } = context
-  const { openBackend } = await import('../compose.ts')
+  const { openBackend, replicaPolicy } = await import('../compose.ts')
   const engine = await import('../cairn.ts')
   const { values } = config
+  const store = other ?? values.store
   const waiting = setTimeout(() => {
-    context.output.note(`waiting for ${values.store} to answer; it may be starting`)
+    context.output.note(`waiting for ${store} to answer; it may be starting`)
   }, SLOW_OPEN_MS)
-  const backend = await openBackend(values.store, {
-    create,
+  const options = {
     kuboToken: values.kubo_token ?? undefined,
     indexPointerPath: values.index_pointer_path ?? undefined,
-    compat: compatOf(values),
     deadlineMs: values.deadline,
     signal,
-    onBackgroundError: (error) =>
+    onBackgroundError: (error: unknown) =>
       log.error('background.failed', {
         message: error instanceof Error ? error.message : String(error),
       }),
-  }).finally(() => clearTimeout(waiting))
-  const cairn = new engine.Cairn(backend, { cacheBytes: values.cache_bytes, log })
+  }
+  const compat = other === undefined ? compatOf(values) : undefined
+  const backend = await openBackend(store, { ...options, create, compat }).finally(() =>
+    clearTimeout(waiting),
+  )
+  const replicas = other === undefined ? replicaPolicy(values, options) : undefined
+  const cairn = new engine.Cairn(backend, { cacheBytes: values.cache_bytes, log, replicas })
   try {
     return await use(cairn, backend)
   } finally {

@@ -127,10 +127,34 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./command/restore-car.ts')).restoreCar,
   },
   {
+    name: 'sync',
+    group: MOVE,
+    summary: 'copy the dataset to another store, and keep the copy up to date',
+    load: async () => (await import('./command/sync.ts')).sync,
+  },
+  {
+    name: 'promote',
+    group: MOVE,
+    summary: 'put a replica in the place of its primary',
+    load: async () => (await import('./command/promote.ts')).promote,
+  },
+  {
+    name: 'rejoin',
+    group: MOVE,
+    summary: 'make an old primary a replica of the new one, losing nothing',
+    load: async () => (await import('./command/rejoin.ts')).rejoin,
+  },
+  {
     name: 'car',
     group: MOVE,
     summary: 'look into a CAR, verify it, take things out, without any store',
     load: async () => (await import('./command/car.ts')).car,
+  },
+  {
+    name: 'pins',
+    group: MOVE,
+    summary: 'snapshots pinned on several nodes of an IPFS Cluster',
+    load: async () => (await import('./command/pins.ts')).pins,
   },
   {
     name: 'serve',
@@ -185,6 +209,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: OTHER,
     summary: 'the CARs in the backups folder, newest first',
     load: async () => (await import('./command/backups.ts')).backups,
+  },
+  {
+    name: 'offsite',
+    group: OTHER,
+    summary: 'copies of the CARs in a bucket: push, pull, list, prune',
+    load: async () => (await import('./command/offsite.ts')).offsite,
   },
   {
     name: 'coverage',

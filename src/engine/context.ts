@@ -3,6 +3,7 @@ import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Backend } from '../store/backend.ts'
 import type { NodeStore } from '../tree/node-store.ts'
 import type { Observe } from './observe.ts'
+import type { ReplicaSet } from './replica/replica-set.ts'
 
 /** Where the engine says what it does; never results, never secrets. */
 export interface Logger {
@@ -61,4 +62,6 @@ export interface Context {
   readonly log: Logger
   /** Is told how long operations took. */
   readonly observe?: Observe | undefined
+  /** The copies of this store's datasets that the policy names. */
+  readonly replicas?: ReplicaSet | undefined
 }

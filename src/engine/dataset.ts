@@ -31,6 +31,7 @@ import { listPage, rangeOf, type ListOptions, type Page } from './list.ts'
 import { secondsSince } from './observe.ts'
 import { logBackPage, type LogBackOptions, type LogBackPage } from './log-back.ts'
 import { logPage, type LogOptions, type LogPage } from './log.ts'
+import { withPinRoots, type PinRoots } from './pin-roots.ts'
 import type { Pointer } from './pointer.ts'
 import { prune, type PruneOptions, type PruneReport } from './prune/prune.ts'
 import {
@@ -141,7 +142,9 @@ export class Dataset {
       const content = contents.carried
       const relies = await this.#proveContent(drafts, content, signal)
       const batch = { drafts, content, relies, signal }
-      return { appended: await this.#appender.append(batch), drafts }
+      const appended = await this.#appender.append(batch)
+      await this.#context.replicas?.acknowledge(this.#pointer)
+      return { appended, drafts }
     } finally {
       // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
       await contents.end().catch((error: unknown) => {
@@ -299,7 +302,9 @@ export class Dataset {
   ): Promise<BulkReport> {
     // A build under way would find the dataset reserved in the end. One that is asked for later learns it at once.
     await this.#pointer.builds.run(() => Promise.resolve())
-    return bulkLoad(this.#context, this.#pointer, source, options)
+    const report = await bulkLoad(this.#context, this.#pointer, source, options)
+    await this.#context.replicas?.acknowledge(this.#pointer)
+    return report
   }
 
   /** Hands all that the current state, or a kept snapshot, consists of to the writer of a CAR. */
@@ -311,6 +316,11 @@ export class Dataset {
     const exported = await exportCar(this.#context, this.#pointer, begin, options)
     this.#context.observe?.('export', secondsSince(began), { dataset: this.name })
     return exported
+  }
+
+  /** What other nodes pin, so that what is kept outlives the store; nothing under it goes while `use` runs. */
+  pinRoots<T>(use: (found: PinRoots) => Promise<T>, options: CallOptions = {}): Promise<T> {
+    return withPinRoots(this.#context, this.#pointer, use, options)
   }
 
   /** Forgets snapshots that the rules do not name, and frees what nothing kept needs. */

@@ -53,7 +53,7 @@ export async function deltaBetween(
 }
 
 /** All nodes of a tree; its leaves are not read. */
-async function collectNodes(
+export async function collectNodes(
   nodes: NodeStore,
   root: CidBytes,
   into: Set<string>,

@@ -25,6 +25,7 @@ import { keptPages } from './prune/kept-pages.ts'
 import { lostFrom } from './lost-from.ts'
 import { newestWhole } from './newest-whole.ts'
 import { commitLog, type CommitLog } from './prune/log.ts'
+import { checkWritable } from './replica/standing.ts'
 import { pastState, planRollback } from './rollback.ts'
 import { checkSnapshot, readHeader } from './state.ts'
 
@@ -155,6 +156,7 @@ class Search {
 
   #refuseGuarded(): void {
     const { exclusive, dataset } = this.#stored.commit
+    checkWritable(this.#stored.commit)
     if (exclusive === null || exclusive.until <= this.#context.now()) return
     throw new CairnError('busy', `The dataset "${dataset}" is reserved: ${exclusive.reason}.`, {
       hint: `Try again when it is done, or after ${new Date(exclusive.until).toISOString()} if it died.`,

@@ -1,6 +1,7 @@
 /** Head: where a dataset stands, in few words; all of it is in the commit. */
 import type { CidBytes } from '../model/cid.ts'
 import type { Generation } from '../model/commit.ts'
+import { isWritable } from './replica/standing.ts'
 import type { State } from './state.ts'
 
 export interface DatasetHead {
@@ -21,6 +22,8 @@ export interface DatasetHead {
   /** How many entries may wait for a snapshot. */
   readonly chainLimit: number
   readonly totalCount: number
+  /** False for a replica, and for a dataset that was replaced. */
+  readonly writable: boolean
   /** When it was committed, in milliseconds since 1970. */
   readonly ts: number
 }
@@ -39,6 +42,7 @@ export function headOf({ stored, commit }: State): DatasetHead {
     recentCount: commit.recentCount,
     chainLimit: commit.settings.chainLimit,
     totalCount: commit.totalCount,
+    writable: isWritable(commit),
     ts: commit.ts,
   }
 }

@@ -22,6 +22,7 @@ import type { CommitOutcome, CommitRequest, HeldBlock, Staging } from '../store/
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
 import { madeBy, secondsSince } from './observe.ts'
+import { checkWritable, isWritable } from './replica/standing.ts'
 import { completeState, prepareState, type PreparedState, type State } from './state.ts'
 
 /** What the next commit is to be: the fields that differ, and the blocks that come with it. */
@@ -35,6 +36,8 @@ export interface Move<T> {
   readonly relies?: Reliance | undefined
   /** The state that the commit leads to, where that takes no reading; asked for if nothing came between. */
   readonly become?: (stored: EncodedCommit) => State
+  /** The moment of the commit, where that is not now. */
+  readonly at?: number
   readonly result: T
 }
 
@@ -54,6 +57,8 @@ export interface MoveOptions {
   readonly fresh?: boolean
   /** The token of the guard under which this move is made. */
   readonly guard?: string
+  /** A move that replicas and fenced datasets take, too: none that writes entries. */
+  readonly replication?: boolean
 }
 
 /** How long a guard holds that is not renewed. */
@@ -185,15 +190,20 @@ export class Pointer {
   }
 
   move<T>(plan: Plan<T>, options: MoveOptions = {}): Promise<T> {
-    return this.#line.run(() => this.#move(plan, options))
+    const { replicas } = this.#context
+    const move = (): Promise<T> => this.#line.run(() => this.#move(plan, options))
+    if (replicas === undefined || options.replication === true) return move()
+    return replicas.beforeWrite(this).then(move)
   }
 
-  async #move<T>(plan: Plan<T>, { signal, fresh = false, guard }: MoveOptions): Promise<T> {
-    // A guard may be lifted since: that it is there is said of the newest state only.
-    const guarded = this.#state.commit.exclusive !== null
-    let state = fresh || guarded ? await this.current(signal) : this.#state
+  async #move<T>(plan: Plan<T>, options: MoveOptions): Promise<T> {
+    const { signal, fresh = false, guard, replication = false } = options
+    // A guard may be lifted since, a replica promoted: that it is so is said of the newest state only.
+    const held = this.#state.commit.exclusive !== null || !isWritable(this.#state.commit)
+    let state = fresh || held ? await this.current(signal) : this.#state
     for (;;) {
       throwIfAborted(signal)
+      if (!replication) checkWritable(state.commit)
       this.#checkGuard(state.commit, guard)
       const move = await this.#planned(plan, state, signal)
       if (move === 'outdated') {
@@ -203,7 +213,9 @@ export class Pointer {
       if ('stay' in move) return move.stay
       // Who commits past a void guard takes it away, so that its owner finds out.
       const exclusive = state.commit.exclusive?.owner === guard ? state.commit.exclusive : null
-      const next = successorOf(this.#context, state.stored, { exclusive, ...move.changes })
+      const { at } = move
+      const clock = at === undefined ? this.#context : { ...this.#context, now: () => at }
+      const next = successorOf(clock, state.stored, { exclusive, ...move.changes })
       const began = performance.now()
       const outcome = await commitSurely(this.#context, {
         dataset: this.dataset,
@@ -286,8 +298,10 @@ export function successorOf(
   { commit, cid }: EncodedCommit,
   changes: Partial<Commit>,
 ): EncodedCommit {
+  const same = changes.identity === undefined || changes.identity === commit.identity
   return encodeCommit({
     ...commit,
+    ...(same ? {} : { failovers: undefined }),
     ...changes,
     number: commit.number + 1,
     prev: cid,

@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
 import { Fields, type IpldMap } from './ipld.ts'
+import { replicationOf, replicationRecord, type Replication } from './replication.ts'
 import { COMMIT_SCHEMA } from './schema.ts'
 import {
   areSettingsPossible,
@@ -33,7 +34,7 @@ export interface Exclusive {
   readonly until: number
 }
 
-export interface Commit {
+export interface Commit extends Replication {
   readonly number: number
   /** The CID of the commit before this one. */
   readonly prev: CidBytes | null
@@ -121,6 +122,7 @@ export function commitRecord(commit: Commit): Record<string, unknown> {
     kept_count: commit.keptCount,
     total_count: commit.totalCount,
     exclusive: commit.exclusive,
+    ...replicationRecord(commit),
   }
 }
 
@@ -202,6 +204,7 @@ function commitOf(map: IpldMap): Commit {
       map['exclusive'] === null
         ? null
         : exclusiveOf(new Fields(fields.map('exclusive'), 'a guard')),
+    ...replicationOf(map),
   }
 }
 

@@ -193,6 +193,8 @@ test('secrets are masked wherever they stand', () => {
     'kubo:http://***@host:1/x and https://***@h',
   )
   const redact = redactor({
+    cluster_token: 'basic:cairn:cluster-secret',
+    cluster_url: 'http://me:peer-secret@peer:9094',
     kubo_token: 'basic:admin:top"secret',
     kubo_url: 'http://h',
     store: 'kubo:http://me:url%20secret@h',
@@ -202,6 +204,9 @@ test('secrets are masked wherever they stand', () => {
     `top"secret ${JSON.stringify('top"secret')} ${Buffer.from('admin:top"secret').toString('base64')} url%20secret url secret`,
   )
   expect(text).toBe('*** "***" *** *** ***')
+  expect(redact('cluster-secret of cairn, peer-secret of http://me:peer-secret@peer:9094')).toBe(
+    '*** of cairn, *** of http://***@peer:9094',
+  )
   expect(redact('POST /T0/secret-path of https://hooks.example')).toBe(
     'POST *** of https://hooks.example',
   )

@@ -2,7 +2,7 @@ import { CairnError } from '../../errors.ts'
 import { readCoverage, type CoverageReport } from '../../health/coverage-report.ts'
 import { ageText } from '../../health/words.ts'
 import { withStore, type CommandContext, type CommandSpec } from '../command.ts'
-import { printable } from '../format.ts'
+import { counted, printable } from '../format.ts'
 
 export const coverageCommand: CommandSpec = {
   examples: [
@@ -38,7 +38,7 @@ type Way = CoverageReport['intervals'][number]['store']
 
 function linesOf(
   { output }: CommandContext,
-  { intervals, findings }: CoverageReport,
+  { intervals, findings, offsite }: CoverageReport,
 ): readonly string[] {
   const told = findings.flatMap(({ level, message, from, to, hint }) => [
     `${level.toUpperCase()}: ${message}: ${from} to ${to}`,
@@ -56,7 +56,19 @@ function linesOf(
       .join('  ')
       .trimEnd(),
   )
-  return [...table, ...told]
+  return [...table, ...(offsite === null ? [] : [elsewhere(offsite)]), ...told]
+}
+
+/** Such as `offsite: 30 copies in s3://..., the newest of 2026-...`. */
+function elsewhere({
+  place,
+  status,
+  copies,
+  newest_at,
+}: NonNullable<CoverageReport['offsite']>): string {
+  if (status === 'unknown') return `offsite: unknown, ${place}`
+  const newest = newest_at === null ? '' : `, the newest of ${newest_at}`
+  return `offsite: ${counted(copies ?? 0, 'copy', 'copies')} in ${place}${newest}`
 }
 
 /** Such as `seq:7, up to 3.0 hours lost, proved 2026-... by drill`. */
@@ -70,9 +82,9 @@ function cell(recovery: Way): string {
 }
 
 function throwUncovered({ covered, dataset, findings }: CoverageReport): void {
-  if (covered) return
-  const bad = findings.filter(({ level }) => level === 'critical')
-  throw new CairnError('unhealthy', `Not all moments of "${dataset}" can be brought back.`, {
-    hint: bad[0]?.hint ?? 'See above.',
-  })
+  const [worst] = findings.filter(({ level }) => level === 'critical')
+  if (worst === undefined) return
+  const { hint, message } = worst
+  const what = covered ? `${message}.` : `Not all moments of "${dataset}" can be brought back.`
+  throw new CairnError('unhealthy', what, { hint })
 }

@@ -12,10 +12,11 @@ export const drillCommand: CommandSpec = {
     ['cairn drill', 'restores the newest backup into a scratch store'],
     ['cairn drill --max-rto 15m --max-rpo 26h --quiet', 'for cron: ends with 18 over a limit'],
     ['cairn drill --from base.car delta.car', 'these files'],
+    ['cairn drill --from s3://BUCKET/cairn', 'the newest copy in a bucket'],
   ],
   define: (command) =>
     command
-      .option('--from <file...>', 'these CARs instead of the newest backup')
+      .option('--from <file...>', 'these CARs, or s3:// addresses, instead of the newest backup')
       .option('--identity <file>', 'secret keys of age; may be repeated', collect)
       .option('--sample <n>', `entities to look at one by one (${DRILL_SAMPLE})`)
       .option('--max-rto <time>', 'fail if the restore takes longer')

@@ -11,6 +11,7 @@ import {
   type ExportRecord,
   type ExportTaskOptions,
 } from '../../tasks/export.ts'
+import { offsiteOf, type OffsiteRecord } from '../../tasks/offsite.ts'
 import { durationOption } from '../backup-options.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
 import { counted, formatBytes } from '../format.ts'
@@ -50,7 +51,8 @@ export const exportCar: CommandSpec = {
       .option('--after <command>', "then run this by the shell; $1 is the CAR's path")
       .option('--after-timeout <time>', 'how long that may take (1h)'),
   run: async (context) => {
-    const options = exportOptions(context.options)
+    const offsite = offsiteOf(context.config.values)
+    const options = { ...exportOptions(context.options), offsite }
     const { file, keep, after } = options
     if (file !== undefined && keep !== undefined) throw notInFolder('--keep')
     if (file === '-') {
@@ -132,7 +134,16 @@ async function print({ output }: CommandContext, record: ExportRecord): Promise<
   if (record.status === 'already_exported')
     output.note('nothing new: this backup holds the same state')
   output.note(summary(record))
+  if (record.offsite !== undefined) output.note(copied(record.offsite))
   await output.line(record.path)
+}
+
+function copied({ place, pushed, sent_bytes, forgotten }: OffsiteRecord): string {
+  const what =
+    pushed === 0 ? 'nothing new' : `${counted(pushed, 'CAR')}, ${formatBytes(sent_bytes)},`
+  const gone =
+    forgotten === 0 ? '' : `; ${counted(forgotten, 'older copy', 'older copies')} removed`
+  return `${what} to ${place}${gone}`
 }
 
 /** Stdout is taken. */

@@ -1,5 +1,6 @@
 import { CairnError, isCairnError, type ErrorCode } from '../../errors.ts'
 import { lookAt, reportOf } from '../../health/look.ts'
+import { rememberedOffsite } from '../../health/offsite.ts'
 import { observedTrouble } from '../../health/observe.ts'
 import {
   CHECKS,
@@ -67,6 +68,7 @@ async function lookAtAll(
     backupsDir: values.backups_dir,
     now: Date.now,
     deadlineMs: values.deadline * DEADLINES,
+    lookOffsite: rememberedOffsite(Date.now),
     signal,
   }
   // Of no dataset in particular: it stands in the first report.

@@ -19,7 +19,11 @@ export const repair: CommandSpec = {
   writes: true,
   define: (command) =>
     command
-      .option('--from <copies>', 'CAR files, lmdb:DIR, kubo:URL, s3://BUCKET/PREFIX; may be repeated', collect)
+      .option(
+        '--from <copies>',
+        'CAR files, lmdb:DIR, kubo:URL, s3://BUCKET/PREFIX; may be repeated',
+        collect,
+      )
       .option('--identity <file>', 'secret keys of age; may be repeated', collect)
       .option('-n, --dry-run', 'fetch and prove, put nothing back'),
   run: async (context) => {

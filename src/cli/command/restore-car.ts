@@ -3,11 +3,13 @@ import { openCars } from '../../backup/open-cars.ts'
 import { factsOf, findCarState, type OpenCar } from '../../car/state.ts'
 import type { Cairn } from '../../cairn.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
+import { fetchSources, type FetchedSources } from '../../offsite/sources.ts'
 import { restoreOpened, targetOf, type RestoreRecord } from '../../tasks/restore.ts'
 import { identitiesOption } from '../backup-options.ts'
 import { longOptions, withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { counted, formatCount } from '../format.ts'
+import { namedDataset } from '../offsite/place.ts'
 import { collect } from '../options.ts'
 
 export const restoreCar: CommandSpec = {
@@ -19,11 +21,15 @@ export const restoreCar: CommandSpec = {
     ['cairn restore-car b.car --replace --yes', 'in its place; undone by a rollback'],
     ['ssh host cat b.car | cairn restore-car -', 'from stdin'],
     ['cairn restore-car b.car.age --identity key.txt', 'one that is encrypted'],
+    ['cairn restore-car s3://BUCKET/cairn', 'the newest copy in a bucket, with its bases'],
   ],
   writes: true,
   define: (command) =>
     command
-      .argument('<car...>', 'files, or "-" for stdin; a CID or seq:N behind them is taken as --at')
+      .argument(
+        '<car...>',
+        'files, s3:// addresses, or "-" for stdin; a CID or seq:N behind them is taken as --at',
+      )
       .option('--as <name>', 'into this dataset instead of the one that the CAR names')
       .option('--replace', 'put it in the place of what the dataset holds now')
       .option('--at <selector>', 'of several states in the CARs this one: seq:7, a CID')
@@ -34,7 +40,9 @@ export const restoreCar: CommandSpec = {
     const { options } = context
     const { sources, at } = await sourcesOf(context)
     const identities = await identitiesOption(context)
-    const opened = await openCars(sources, { ...longOptions(context), identities })
+    await using fetched = await fetchOffsite(context, sources)
+    const opening = { ...longOptions(context), identities, names: fetched.names }
+    const opened = await openCars(fetched.sources, opening)
     try {
       const as = targetName(context, opened.cars, at)
       const record = await withTarget(context, async (cairn) => {
@@ -51,6 +59,18 @@ export const restoreCar: CommandSpec = {
       await opened.close()
     }
   },
+}
+
+/** Copies in buckets, in files that are gone afterwards. */
+async function fetchOffsite(
+  context: CommandContext,
+  sources: readonly string[],
+): Promise<FetchedSources & AsyncDisposable> {
+  const { config, output } = context
+  const wanted = { dataset: namedDataset(context), fallback: config.values.dataset }
+  const fetched = await fetchSources(sources, { ...longOptions(context), ...wanted })
+  for (const text of fetched.notes) output.note(text)
+  return { ...fetched, [Symbol.asyncDispose]: () => fetched.close() }
 }
 
 /** The older interface was `restore-from-car CAR [CID]`. */

@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError } from '../../errors.ts'
-import { fileError } from '../../util/file-error.ts'
 import { durationOption } from '../backup-options.ts'
 import { withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { isUtf8 } from '../locale.ts'
 import type { Options } from '../options.ts'
+import { addressOf, tokenOf } from '../service-address.ts'
 import { NO_HISTORY, remember } from '../top/history.ts'
 import type { Source } from '../top/look.ts'
 import { topRecord } from '../top/record.ts'
@@ -59,32 +58,6 @@ function everyOf(options: Options): number {
   const ms = durationOption(options, '--every') ?? EVERY_MS
   if (ms >= LEAST_EVERY_MS) return ms
   throw new CairnError('usage', '--every is too short.', { hint: 'Give at least 200ms.' })
-}
-
-/** Secrets do not belong on a command line, where everybody on the machine may read them. */
-function addressOf(text: string): string {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  const isPlain =
-    url?.username === '' && url.password === '' && url.search === '' && url.hash === ''
-  if (isPlain && /^https?:$/.test(url.protocol)) return text.replace(/\/+$/, '')
-  throw new CairnError('usage', '--url is no address of a service.', {
-    hint: 'Give one such as http://127.0.0.1:3000; a token comes from --token-file or CAIRN_TOKEN.',
-  })
-}
-
-async function tokenOf(options: Options): Promise<string | undefined> {
-  const path = options.text('--token-file')
-  const given = path === undefined ? process.env['CAIRN_TOKEN'] : await readToken(path)
-  const token = given?.trim()
-  return token === '' ? undefined : token
-}
-
-async function readToken(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (cause) {
-    throw fileError(cause, path, 'read')
-  }
 }
 
 async function show(context: CommandContext, source: Source, everyMs: number): Promise<void> {

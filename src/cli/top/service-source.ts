@@ -1,12 +1,12 @@
 /** Looks at a dataset of a service, over HTTP. */
-import { CairnError, ERROR_CODES, type ErrorCode } from '../../errors.ts'
-import { isClientError, type CairnClientError } from '../../client/error.ts'
+import { isClientError } from '../../client/error.ts'
 import type { Job } from '../../client/job-records.ts'
 import { jobCalls } from '../../client/jobs.ts'
 import { readCalls } from '../../client/reads.ts'
 import type { BackupRecord, StatusRecord, TimeOut } from '../../client/records.ts'
 import { transferCalls } from '../../client/transfer.ts'
 import { transport, type Transport } from '../../client/transport.ts'
+import { translated } from '../service-errors.ts'
 import { readTime } from '../../model/time.ts'
 import {
   CHANGES,
@@ -216,47 +216,3 @@ function changeLook(entry: {
 }
 
 const timeOf = (time: TimeOut): number => readTime(time) ?? 0
-
-// --- Errors -----------------------------------------------------------------------------------------
-
-async function translated<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (isClientError(error)) throw asCairnError(error)
-    throw error
-  }
-}
-
-const OURS: Readonly<Record<string, ErrorCode>> = {
-  unreachable: 'backend_unavailable',
-  timeout: 'backend_timeout',
-}
-
-function asCairnError(error: CairnClientError): CairnError {
-  const { code, hint, message, cause } = error
-  const known = Object.keys(ERROR_CODES).find((one): one is ErrorCode => one === code)
-  const why = innermost(cause)
-  const said =
-    code === 'unreachable' && why !== '' ? `The service does not answer: ${why}.` : message
-  return new CairnError(known ?? OURS[code] ?? 'backend_refused', said, {
-    hint: hintOf(code) ?? hint ?? 'Is it a Cairn service that answers at this address?',
-    cause: error,
-  })
-}
-
-function hintOf(code: string): string | undefined {
-  if (code === 'unreachable') return 'Does `cairn serve` run, and is --url its address?'
-  if (code !== 'unauthenticated') return undefined
-  return 'Give a token with the right `read` by --token-file or CAIRN_TOKEN.'
-}
-
-/** `fetch failed` says nothing; what it was caused by does. */
-function innermost(cause: unknown): string {
-  let said = ''
-  for (let one = cause, depth = 0; one instanceof Error && depth < 5; one = one.cause, depth++) {
-    const code = 'code' in one && typeof one.code === 'string' ? one.code : ''
-    said = one.message === '' ? code : one.message
-  }
-  return said
-}

@@ -39,14 +39,17 @@ export interface PlanOptions {
   readonly pinned?: ReadonlyMap<string, string> | undefined
   /** Let go of what the dataset fell back from, with all commits up to there; else it stays. */
   readonly releaseDamaged?: boolean | undefined
+  /** Of a snapshot that must stay for another reason, the reason. */
+  readonly heldBack?: ((snapshot: KeptSnapshot) => string | undefined) | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export async function planPrune(
   context: Context,
   commit: Commit,
-  { policy, pinned, releaseDamaged = false, signal }: PlanOptions,
+  { policy, pinned, releaseDamaged = false, heldBack, signal }: PlanOptions,
 ): Promise<PrunePlan> {
+  if (commit.replica !== undefined) return replicaPlan(context, commit, signal)
   const candidates: SnapshotCandidate[] = []
   const damaged: SnapshotCandidate[] = []
   const released: DamagedCommits[] = []
@@ -57,7 +60,7 @@ export async function planPrune(
     const { ts, tags } = snapshot
     const id = printCid(kept.cid)
     const marked = bearsMark(snapshot) ? 'kept for damage' : undefined
-    const reason = id === current ? 'current' : (marked ?? pinned?.get(id))
+    const reason = id === current ? 'current' : (marked ?? pinned?.get(id) ?? heldBack?.(kept))
     const one = { id, ts, tags, snapshot, ...(reason === undefined ? {} : { pinned: reason }) }
     const goes = releaseDamaged && id !== current && isMarkedDamaged(kept)
     if (goes) damaged.push(one)
@@ -69,6 +72,21 @@ export async function planPrune(
   ].sort((a, b) => b.item.ts - a.item.ts)
   const oldest = Math.max(commit.oldest, ...released.map(({ to }) => to + 1))
   return { verdicts, released, ...(await keptLog(context, commit, oldest, verdicts, signal)) }
+}
+
+/** What a replica keeps is said by the primary: its next sync forgets what that has forgotten. */
+async function replicaPlan(
+  context: Context,
+  commit: Commit,
+  signal: AbortSignal | undefined,
+): Promise<PrunePlan> {
+  const verdicts: Verdict<SnapshotCandidate>[] = []
+  for await (const snapshot of keptSnapshots(context, commit, signal)) {
+    const { ts, tags } = snapshot
+    const item = { id: printCid(snapshot.cid), ts, tags, snapshot }
+    verdicts.push({ item, keep: true, reasons: ['kept by the primary'] })
+  }
+  return { verdicts, oldest: commit.oldest, floor: commit.floor, released: [] }
 }
 
 /** The snapshots of a plan that stay, oldest first. */

@@ -18,6 +18,7 @@ import { checkPolicy } from '../../retention/policy.ts'
 import type { Context, LongOptions } from '../context.ts'
 import { readLeases, type Leased } from '../lease.ts'
 import { checkedCommit, Pointer } from '../pointer.ts'
+import { checkWritable } from '../replica/standing.ts'
 import { extendedState } from '../state.ts'
 import { damagedCommits } from '../damage.ts'
 import { keptPages } from './kept-pages.ts'
@@ -53,10 +54,13 @@ const NOTHING: Freed = { blocks: 0, bytes: 0 }
 export async function prune(
   context: Context,
   pointer: Pointer,
-  options: PruneOptions,
+  given: PruneOptions,
 ): Promise<PruneReport> {
+  checkPolicy(given.policy)
+  // Asked before anything is planned: what a replica gets meanwhile is kept in vain, and goes the next time.
+  const heldBack = given.heldBack ?? (await context.replicas?.heldBack(pointer))
+  const options = { ...given, heldBack }
   const { dryRun, signal, waitMs = WAIT_MS } = options
-  checkPolicy(options.policy)
   if (dryRun === true) {
     const { commit } = await pointer.current(signal)
     const plan = await planPrune(context, commit, options)
@@ -106,6 +110,8 @@ async function forgetSnapshots(
   return pointer.move(
     async (state) => {
       const { commit } = state
+      // A replica's list is the primary's: of that nothing is forgotten here.
+      if (commit.replica === undefined) checkWritable(commit)
       const plan = await planPrune(context, commit, options)
       const result = { plan, before: commit }
       const all = plan.verdicts.every(({ keep: stays }) => stays) && plan.released.length === 0
@@ -123,7 +129,7 @@ async function forgetSnapshots(
         result,
       }
     },
-    { signal: options.signal, fresh: true },
+    { signal: options.signal, fresh: true, replication: true },
   )
 }
 

@@ -1,0 +1,75 @@
+/** What may be copied onto what, and how the rest is refused. Pure. */
+import { CairnError } from '../../errors.ts'
+import type { Commit } from '../../model/commit.ts'
+import { compareStanding, supersedes } from './standing.ts'
+
+/** What the target holds must be an earlier state of what the source holds. */
+export function checkTarget(target: Commit, source: Commit, location: string, adopt = false): void {
+  const { dataset } = target
+  if (target.identity !== source.identity) {
+    throw new CairnError(
+      'conflict',
+      `The target holds another dataset under the name "${dataset}".`,
+      {
+        hint: 'Sync to another store, or remove that dataset first. Nothing was changed.',
+        dataset,
+      },
+    )
+  }
+  const behind = compareStanding(source, target)
+  if (supersedes(target, source) || behind < 0) throw replaced(dataset, location, target)
+  if (target.replica === undefined && (!adopt || behind === 0)) {
+    throw new CairnError('conflict', `The target is no replica: "${dataset}" is written there.`, {
+      hint: 'What was the primary before becomes a replica with `cairn rejoin`. Nothing was changed.',
+      dataset,
+    })
+  }
+  if (behind > 0) return
+  const forked = target.generation.tag !== source.generation.tag
+  if (!forked && source.next >= target.next && source.nextSeq >= target.nextSeq) return
+  throw new CairnError(
+    'conflict',
+    forked
+      ? `The target follows another generation ${target.generation.number} of "${dataset}" than the source.`
+      : `The target is ahead of the source: it has "${dataset}" up to position ${target.next}, the source up to ${source.next}.`,
+    {
+      hint: 'Sync from the primary that the target followed so far. Nothing was changed.',
+      dataset,
+    },
+  )
+}
+
+function replaced(dataset: string, location: string, target: Commit): CairnError {
+  const { number } = target.generation
+  return new CairnError(
+    'fenced',
+    `The source ${location} was replaced: the target has generation ${number} of "${dataset}".`,
+    {
+      hint: 'Run `cairn rejoin NEW_PRIMARY` on the source. Nothing was changed.',
+      dataset,
+      generation: number,
+    },
+  )
+}
+
+export function noDataset(dataset: string, location: string): CairnError {
+  return new CairnError(
+    'dataset_not_found',
+    `The source ${location} has no dataset "${dataset}".`,
+    {
+      hint: 'Name another with --dataset; `cairn datasets` lists those there are.',
+      dataset,
+    },
+  )
+}
+
+export function toItself(dataset: string, location: string): CairnError {
+  return new CairnError(
+    'usage',
+    `The source and the target of "${dataset}" are both ${location}.`,
+    {
+      hint: 'Name another store as the target.',
+      dataset,
+    },
+  )
+}

@@ -1,0 +1,236 @@
+/**
+ * The replicas that a primary knows of: other stores, opened when they are needed. It is asked by whoever writes
+ * (has one of them taken this dataset's place? do enough of them have what was written?) and by a prune (what do
+ * they not have yet?). It keeps no books: what a replica has is said by that replica.
+ */
+import { CairnError, isCairnError, toCairnError } from '../../errors.ts'
+import type { Commit } from '../../model/commit.ts'
+import type { KeptSnapshot } from '../../model/kept.ts'
+import type { Backend } from '../../store/backend.ts'
+import { NodeStore } from '../../tree/node-store.ts'
+import type { Context } from '../context.ts'
+import { checkedCommit, Pointer } from '../pointer.ts'
+import { fence, fencedBy } from './promote.ts'
+import { Pushes } from './pushes.ts'
+import { supersedes } from './standing.ts'
+import type { SyncTarget } from './sync.ts'
+
+export interface ReplicaStore {
+  /** Without secrets. */
+  readonly location: string
+  readonly open: () => Promise<Backend>
+}
+
+export interface ReplicaPolicy {
+  readonly stores: readonly ReplicaStore[]
+  /** A write is acknowledged when so many of them have it; 0 unless given. */
+  readonly ack?: number | undefined
+  /** How long a write waits for that; 10 s unless given. */
+  readonly ackMs?: number | undefined
+}
+
+/** Why a kept snapshot must stay for a replica; undefined where it need not. */
+export type HeldBack = (snapshot: KeptSnapshot) => string | undefined
+
+interface Look {
+  at: number
+  isGood: boolean
+  underWay: Promise<void> | undefined
+}
+
+/** A write looks at the replicas that often, and waits so long for the first look. */
+const LOOK_EVERY_MS = 5000
+const LOOK_MS = 3000
+const NODE_CACHE_BYTES = 16 << 20
+
+export class ReplicaSet {
+  readonly #context: Context
+  readonly #ack: number
+  readonly #replicas: readonly Replica[]
+  readonly #looks = new WeakMap<Pointer, Look>()
+  readonly #pushes: Pushes
+
+  constructor(context: Context, { stores, ack = 0, ackMs }: ReplicaPolicy) {
+    if (ack > stores.length) {
+      throw new CairnError(
+        'config',
+        `${ack} replicas cannot acknowledge a write: ${stores.length} are named.`,
+        {
+          hint: 'Name as many stores in CAIRN_REPLICAS, or lower CAIRN_REPLICA_ACK.',
+        },
+      )
+    }
+    this.#context = context
+    this.#ack = ack
+    this.#replicas = stores.map((store) => new Replica(context, store))
+    this.#pushes = new Pushes(context, this.#replicas, { ack, ackMs })
+  }
+
+  /**
+   * Fences a dataset that one of the replicas has taken the place of. The first write waits for the look, later
+   * ones do not: what they wrote meanwhile is handed over when this store rejoins.
+   */
+  async beforeWrite(pointer: Pointer): Promise<void> {
+    const known = this.#looks.get(pointer)
+    if (known === undefined || !known.isGood) return this.#lookShared(pointer)
+    if (known.underWay !== undefined || performance.now() - known.at < LOOK_EVERY_MS) return
+    this.#lookShared(pointer).catch((error: unknown) => {
+      this.#context.log.error('fence_failed', { dataset: pointer.dataset, error: String(error) })
+    })
+  }
+
+  /** Who asks meanwhile gets the same answer. After one that failed the next write waits for a new one. */
+  #lookShared(pointer: Pointer): Promise<void> {
+    const known = this.#looks.get(pointer)
+    if (known?.underWay !== undefined) return known.underWay
+    const look: Look = { at: 0, isGood: known?.isGood ?? false, underWay: undefined }
+    this.#looks.set(pointer, look)
+    look.underWay = this.#look(pointer)
+      .then(
+        () => (look.isGood = true),
+        (error: unknown) => {
+          look.isGood = false
+          throw error
+        },
+      )
+      .then(() => undefined)
+      .finally(() => {
+        look.at = performance.now()
+        look.underWay = undefined
+      })
+    return look.underWay
+  }
+
+  /** Who does not answer in time cannot be asked; who answers later is heard all the same. */
+  async #look(pointer: Pointer): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOOK_MS)))
+    try {
+      const asked = this.#replicas.map((replica) => this.#lookAt(replica, pointer))
+      await Promise.race([Promise.all(asked), late])
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  async #lookAt(replica: Replica, pointer: Pointer): Promise<void> {
+    let theirs: Commit | undefined
+    try {
+      theirs = await replica.newest(pointer.dataset)
+    } catch (error) {
+      return this.#notReached(replica, pointer.dataset, error)
+    }
+    if (theirs === undefined || !supersedes(theirs, pointer.seen.commit)) return
+    await fence(pointer, fencedBy(theirs))
+    this.#context.log.error('fenced', { dataset: pointer.dataset, by: replica.location })
+  }
+
+  #notReached({ location }: Replica, dataset: string, error: unknown): void {
+    this.#context.log.error('replica.not_reached', { dataset, location, error: String(error) })
+  }
+
+  /** Resolves when as many replicas as the policy says have all that was committed until now. */
+  async acknowledge(pointer: Pointer): Promise<void> {
+    if (this.#ack === 0) return
+    try {
+      await this.#pushes.reach(pointer, pointer.seen.commit.number)
+    } catch (error) {
+      // One that was promoted takes nothing from here: that is why it is waited for in vain.
+      if (isCairnError(error, 'fenced')) await this.#look(pointer)
+      throw error
+    }
+  }
+
+  /** Which kept snapshots, with the log behind them, replicas have yet to get. Who cannot be asked holds all. */
+  async heldBack(pointer: Pointer): Promise<HeldBack> {
+    const { commit, stored } = await pointer.current()
+    const rules = await Promise.all(
+      this.#replicas.map(async (replica, i): Promise<HeldBack> => {
+        // Where it is the log says: verdicts are told over HTTP, too.
+        const name = `replica ${i + 1} (${replica.location.replace(/:.*/, '')})`
+        try {
+          const theirs = await replica.newest(pointer.dataset)
+          return holdOf(theirs, commit, Buffer.from(stored.cid), name)
+        } catch (error) {
+          this.#notReached(replica, pointer.dataset, error)
+          return () => `${name} cannot be asked: ${toCairnError(error).code}`
+        }
+      }),
+    )
+    return (snapshot) => {
+      for (const rule of rules) {
+        const why = rule(snapshot)
+        if (why !== undefined) return why
+      }
+      return undefined
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#pushes.close()
+    await Promise.all(this.#replicas.map((replica) => replica.close()))
+  }
+}
+
+/** From the snapshot on which a replica stands all stay, and so does the log since. */
+function holdOf(
+  theirs: Commit | undefined,
+  { identity, nextSeq }: Commit,
+  cid: Buffer,
+  name: string,
+): HeldBack {
+  if (theirs === undefined || theirs.identity !== identity) return () => `${name} has nothing of it`
+  const isCurrent = theirs.replica !== undefined && cid.equals(theirs.replica.cid)
+  const from = isCurrent ? nextSeq : theirs.snapshotSeq
+  return ({ seq }) => (seq >= from ? `${name} may not have it yet` : undefined)
+}
+
+/** One other store, opened when it is asked for the first time, and anew when that failed. */
+export class Replica {
+  readonly location: string
+  readonly #base: Context
+  readonly #store: ReplicaStore
+  #context: Promise<Context> | undefined
+  readonly #pointers = new Map<string, Pointer>()
+
+  constructor(base: Context, store: ReplicaStore) {
+    this.location = store.location
+    this.#base = base
+    this.#store = store
+  }
+
+  #opened(): Promise<Context> {
+    this.#context ??= this.#open().catch((error: unknown) => {
+      this.#context = undefined
+      throw error
+    })
+    return this.#context
+  }
+
+  async #open(): Promise<Context> {
+    const backend = await this.#store.open()
+    const { replicas: _, observe: __, ...base } = this.#base
+    return { ...base, backend, nodes: new NodeStore(backend, NODE_CACHE_BYTES) }
+  }
+
+  async newest(dataset: string): Promise<Commit | undefined> {
+    const { backend } = await this.#opened()
+    const stored = await backend.newest(dataset, -1)
+    return stored && checkedCommit(dataset, stored.number, stored.bytes).commit
+  }
+
+  async target(dataset: string): Promise<SyncTarget> {
+    const context = await this.#opened()
+    const pointer = async (): Promise<Pointer | undefined> => {
+      const open = this.#pointers.get(dataset) ?? (await Pointer.open(context, dataset))
+      if (open !== undefined) this.#pointers.set(dataset, open)
+      return open
+    }
+    return { context, dataset, pointer }
+  }
+
+  async close(): Promise<void> {
+    const context = await this.#context?.catch(() => undefined)
+    await context?.backend.close()
+  }
+}

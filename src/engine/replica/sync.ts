@@ -1,0 +1,278 @@
+/**
+ * Bringing a replica to the state of its source.
+ *
+ *   1 look at the target, then at the source's newest commit; hold what that names
+ *   2 copy what the target lacks of it, every block hashed
+ *   3 read the engine's own blocks back
+ *   4 commit at the target, if nothing was committed there since 1
+ *
+ * Dying before 4 leaves blocks that no commit names, and that the next sync finds. The source is looked at after
+ * the target, so a replica never goes back. A prune at the source may take what its older commits need: where a
+ * block is missing and there is a newer commit, all begins anew with that.
+ */
+import { CairnError, isCairnError } from '../../errors.ts'
+import { bytesEqual, cidKey } from '../../model/cid.ts'
+import { encodeCommit, type Commit, type EncodedCommit } from '../../model/commit.ts'
+import type { Staging } from '../../store/backend.ts'
+import type { Context, LongOptions } from '../context.ts'
+import { commitSurely, type Pointer } from '../pointer.ts'
+import { readHeader, type State } from '../state.ts'
+import { checkTarget, noDataset, toItself } from './check-target.ts'
+import { Copier, type CopyCounts } from './copy.ts'
+import { Known } from './known.ts'
+import { placeOf, type SyncSource } from './source.ts'
+
+export interface SyncOptions extends LongOptions {
+  /** Also where the target is no replica, but was the primary before the source. */
+  readonly adopt?: boolean | undefined
+}
+
+export interface SyncReport extends CopyCounts {
+  readonly status: 'synced' | 'already_synced'
+  readonly dataset: string
+  readonly source: string
+  /** The commit of the source that the replica has now, and its own. */
+  readonly from: number
+  readonly commit: number
+  readonly generation: number
+  readonly next: number
+  readonly seq: number
+  readonly totalCount: number
+  /** Kept snapshots that the replica lacked. */
+  readonly snapshots: number
+}
+
+export interface SyncTarget {
+  readonly context: Context
+  readonly dataset: string
+  /** Undefined while the target has no such dataset. */
+  readonly pointer: () => Promise<Pointer | undefined>
+}
+
+/** Others who sync to the target, and prunes at the source, make it begin anew, so often. */
+const MOST_TRIES = 20
+const NOTHING: CopyCounts = { blocks: 0, bytes: 0, requests: 0, found: 0 }
+
+export async function syncDataset(
+  source: SyncSource,
+  target: SyncTarget,
+  options: SyncOptions = {},
+): Promise<SyncReport> {
+  const { dataset, context } = target
+  const { signal } = options
+  if (source.location === placeOf(context.backend) && source.location !== 'memory:')
+    throw toItself(dataset, source.location)
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const pointer = await target.pointer()
+    const state = await pointer?.current(signal)
+    const stored = await source.newest(dataset, { signal })
+    if (stored === undefined) throw noDataset(dataset, source.location)
+    if (state !== undefined) {
+      checkTarget(state.commit, stored.commit, source.location, options.adopt)
+      if (isSynced(state, stored))
+        return {
+          ...described(source, stored, state.commit),
+          status: 'already_synced',
+          ...NOTHING,
+          snapshots: 0,
+        }
+    }
+    const one = new OneSync(source, stored, { ...target, open: pointer }, state, options)
+    try {
+      const report = await one.run()
+      if (report !== 'moved') return report
+    } catch (error) {
+      if (!isMissing(error) || !(await hasMoved(source, stored, signal))) throw error
+    }
+  }
+  throw new CairnError('busy', `The source or the replica of "${dataset}" changes all the time.`, {
+    hint: 'Let one process at a time sync to a replica, then try again.',
+    dataset,
+  })
+}
+
+function isSynced({ commit }: State, { cid }: EncodedCommit): boolean {
+  return commit.replica !== undefined && bytesEqual(commit.replica.cid, cid)
+}
+
+const isMissing = (error: unknown): boolean =>
+  isCairnError(error, 'block_missing') || isCairnError(error, 'content_missing')
+
+async function hasMoved(
+  source: SyncSource,
+  { commit, cid }: EncodedCommit,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const now = await source.newest(commit.dataset, { signal })
+  return now !== undefined && !bytesEqual(now.cid, cid)
+}
+
+class OneSync {
+  readonly #source: SyncSource
+  readonly #stored: EncodedCommit
+  readonly #target: SyncTarget & { readonly open: Pointer | undefined }
+  readonly #state: State | undefined
+  readonly #options: SyncOptions
+
+  constructor(
+    source: SyncSource,
+    stored: EncodedCommit,
+    target: SyncTarget & { readonly open: Pointer | undefined },
+    state: State | undefined,
+    options: SyncOptions,
+  ) {
+    this.#source = source
+    this.#stored = stored
+    this.#target = target
+    this.#state = state
+    this.#options = options
+  }
+
+  /** `moved`: somebody else has committed at the target meanwhile. */
+  async run(): Promise<SyncReport | 'moved'> {
+    const { context, dataset } = this.#target
+    const { signal } = this.#options
+    const release = await this.#source.hold(this.#stored, { signal })
+    try {
+      const label = `sync of commit ${this.#stored.commit.number}`
+      const staging = await context.backend.stage(dataset, label, { signal })
+      let outcome: 'committed' | 'dropped' = 'dropped'
+      try {
+        const report = await this.#copyAndCommit(staging)
+        if (report !== 'moved') outcome = 'committed'
+        return report
+      } finally {
+        await staging.end(outcome).catch((error: unknown) => {
+          context.log.error('staging.end_failed', { dataset, outcome, error: String(error) })
+        })
+      }
+    } finally {
+      await release()
+    }
+  }
+
+  async #copyAndCommit(staging: Staging): Promise<SyncReport | 'moved'> {
+    const { context } = this.#target
+    const { commit } = this.#stored
+    const known = this.#state && new Known(context, this.#state, this.#options.signal)
+    const copier = new Copier({
+      ...this.#options,
+      source: this.#source,
+      target: context,
+      staging,
+      commit,
+      known,
+    })
+    try {
+      const { fields, snapshots } = await this.#copy(copier, known)
+      await copier.finish()
+      const made = await this.#commit(fields, staging)
+      if (made === 'moved') return made
+      const { counts } = copier
+      const described_ = described(this.#source, this.#stored, made)
+      context.log.info('synced', { ...described_, ...counts })
+      return { ...described_, status: 'synced', ...counts, snapshots }
+    } finally {
+      copier.close()
+    }
+  }
+
+  /** Copies all, and says what the commit of the replica differs in from that of the source. */
+  async #copy(
+    copier: Copier,
+    known: Known | undefined,
+  ): Promise<{
+    fields: Pick<Commit, 'kept' | 'keptCount'> & { forgets: boolean }
+    snapshots: number
+  }> {
+    const { commit } = this.#stored
+    const { signal } = this.#options
+    const isKnownList = known !== undefined && bytesEqual(known.commit.kept, commit.kept)
+    const there = isKnownList || known === undefined ? [] : await known.kept()
+    const list = isKnownList ? undefined : await copier.keptList()
+    const has = new Set(there.map(({ cid }) => cidKey(cid)))
+    if (known !== undefined) has.add(cidKey(known.commit.snapshot))
+    const fresh = (list?.kept ?? []).filter(({ cid }) => !has.has(cidKey(cid)))
+    const current = has.has(cidKey(commit.snapshot))
+      ? await readHeader(this.#target.context, commit, signal)
+      : await copier.snapshot(commit.snapshot)
+    for (const { cid } of fresh) if (!bytesEqual(cid, commit.snapshot)) await copier.snapshot(cid)
+    await copier.log(current)
+    const now = new Set((list?.kept ?? []).map(({ cid }) => cidKey(cid)))
+    return {
+      snapshots: fresh.length,
+      fields: {
+        kept: list?.newest ?? commit.kept,
+        keptCount: list?.kept.length ?? commit.keptCount,
+        forgets: there.some(({ cid }) => !now.has(cidKey(cid))),
+      },
+    }
+  }
+
+  async #commit(
+    { forgets, ...kept }: Pick<Commit, 'kept' | 'keptCount'> & { forgets: boolean },
+    staging: Staging,
+  ): Promise<Commit | 'moved'> {
+    const { open, dataset, context } = this.#target
+    const { signal } = this.#options
+    const fields = { ...replicaFields(this.#source, this.#stored), ...kept }
+    if (open === undefined) {
+      const { writer } = context
+      const first = { ...fields, number: 0, oldest: 0, prev: null, writer, dataset }
+      const { bytes, commit } = encodeCommit(first)
+      const request = { dataset, number: 0, bytes, blocks: [], staging }
+      return (await commitSurely(context, request)) === 'committed' ? commit : 'moved'
+    }
+    const made = await open.move<number | 'moved'>(
+      async ({ commit }) => {
+        if (commit.number !== this.#state?.commit.number) return { stay: 'moved' }
+        // Of what is no longer kept an older commit may have been made.
+        const oldest = forgets ? commit.number + 1 : commit.oldest
+        const changes = { ...fields, oldest, fenced: undefined }
+        return { changes, blocks: [], staging, at: fields.ts, result: commit.number + 1 }
+      },
+      { signal, fresh: true, replication: true },
+    )
+    return made === 'moved' ? made : { ...this.#stored.commit, number: made }
+  }
+}
+
+/** The state of the source, as the replica's commit says it. */
+function replicaFields(
+  { location }: SyncSource,
+  { commit, cid }: EncodedCommit,
+): Omit<Commit, 'number' | 'prev' | 'writer' | 'oldest' | 'dataset'> {
+  const {
+    number,
+    prev: _,
+    writer: __,
+    oldest: ___,
+    dataset: ____,
+    fenced: _____,
+    ...state
+  } = commit
+  return {
+    ...state,
+    failovers: commit.failovers,
+    reason: `sync of commit ${number}`,
+    exclusive: null,
+    replica: { of: location, number, cid },
+  }
+}
+
+function described(
+  { location }: SyncSource,
+  { commit }: EncodedCommit,
+  made: Commit,
+): Omit<SyncReport, 'status' | 'snapshots' | keyof CopyCounts> {
+  return {
+    dataset: commit.dataset,
+    source: location,
+    from: commit.number,
+    commit: made.number,
+    generation: commit.generation.number,
+    next: commit.next,
+    seq: commit.snapshotSeq,
+    totalCount: commit.totalCount,
+  }
+}
