@@ -1,9 +1,9 @@
 /** What is left of many snapshots of a churning dataset after a prune, against a store that never had them. */
 import { runChild } from './child.ts'
-import { emptyPlace, type Place } from './places.ts'
+import { emptyPlace, type BackendName, type Place } from './places.ts'
 import { withinTenth, type Row } from './rows.ts'
 
-export async function churnPart(backend: 'lmdb' | 'kubo'): Promise<Row[]> {
+export async function churnPart(backend: BackendName): Promise<Row[]> {
   const where = `${backend}, churn`
   const old = await emptyPlace(backend)
   const fresh = await emptyPlace(backend)

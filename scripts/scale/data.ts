@@ -65,6 +65,18 @@ export async function append(dataset: Dataset, count: number): Promise<void> {
   await dataset.appendBatch([1, 3, 5].map((i) => ({ pi: idOf(i), tip: null })))
 }
 
+const CHANGES = 1_000
+
+/** One batch of changes at even distances. */
+export async function change(dataset: Dataset, count: number): Promise<void> {
+  await dataset.appendBatch(
+    Array.from({ length: CHANGES }, (_, i) => {
+      const index = Math.floor((i * count) / CHANGES)
+      return { pi: idOf(index), value: valueOf(index, 3) }
+    }),
+  )
+}
+
 export const CHURN = { entities: 20_000, snapshots: 50, each: 800 } as const
 
 /** The version of each entity after so many rounds: `each` of them change in a round. */

@@ -1,9 +1,13 @@
-/** Empty stores: a folder, or a node of its own. */
+/** Empty stores: a folder, a node of its own, or a bucket of its own on one server for all. */
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { askNode, startKuboNode } from '../../test/helpers/kubo-node.ts'
+import { openBackend } from '../../src/compose.ts'
+import { startMinio, type Minio } from '../../test/helpers/minio.ts'
 import { bytesOfNode, bytesOfStore } from '../../test/kills/live-bytes.ts'
+
+export type BackendName = 'lmdb' | 'kubo' | 's3'
 
 export interface Place {
   /** As `--store` takes it. */
@@ -16,10 +20,11 @@ export interface Place {
   dispose(): Promise<void>
 }
 
-export async function emptyPlace(backend: 'lmdb' | 'kubo'): Promise<Place> {
+export async function emptyPlace(backend: BackendName): Promise<Place> {
   const folder = await mkdtemp(join(process.env['CAIRN_BENCH_DIR'] ?? tmpdir(), 'cairn-scale-'))
   const remove = (): Promise<void> => rm(folder, { recursive: true, force: true })
-  return backend === 'lmdb' ? lmdbPlace(folder, remove) : kuboPlace(folder, remove)
+  if (backend === 'lmdb') return lmdbPlace(folder, remove)
+  return await (backend === 'kubo' ? kuboPlace(folder, remove) : bucketPlace(folder, remove))
 }
 
 function lmdbPlace(folder: string, dispose: () => Promise<void>): Place {
@@ -46,6 +51,36 @@ async function kuboPlace(folder: string, remove: () => Promise<void>): Promise<P
     dispose: async () => {
       await node.dispose()
       await remove()
+    },
+  }
+}
+
+let minio: Promise<Minio> | undefined
+let buckets = 0
+
+async function bucketPlace(folder: string, remove: () => Promise<void>): Promise<Place> {
+  buckets += 1
+  const server = await (minio ??= startMinio())
+  // The processes that work in it take their keys from there.
+  Object.assign(process.env, server.env)
+  const store = `s3://${await server.newBucket()}/cairn?endpoint=${server.endpoint}`
+  const packBytes = async (): Promise<number> => {
+    const backend = await openBackend(store, { create: false })
+    const { sizeBytes = 0 } = await backend.status()
+    await backend.close()
+    return sizeBytes
+  }
+  return {
+    store,
+    folder,
+    blockBytes: packBytes,
+    sizeBytes: packBytes,
+    dispose: async () => {
+      await remove()
+      buckets -= 1
+      if (buckets > 0) return
+      minio = undefined
+      await server.dispose()
     },
   }
 }

@@ -1,14 +1,15 @@
-/** A dataset exported from one store and restored into an empty one: the same, and it takes appends. */
+/** A dataset built, paged, exported from one store and restored into an empty one: the same, and it takes appends. */
 import { join } from 'node:path'
 import { stat } from 'node:fs/promises'
 import { runChild } from './child.ts'
-import { emptyPlace, type Place } from './places.ts'
+import { emptyPlace, type BackendName, type Place } from './places.ts'
+import { printRequests } from './requests.ts'
 import { same, type Row } from './rows.ts'
 
 const MOST_MB = 256
 const SAME = ['root', 'totalCount', 'recentCount', 'next', 'entities', 'sampled', 'components']
 
-export async function roundTrip(backend: 'lmdb' | 'kubo', size: number): Promise<Row[]> {
+export async function roundTrip(backend: BackendName, size: number): Promise<Row[]> {
   const where = `${backend}, ${size.toLocaleString('en')}`
   const rows: Row[] = []
   const source = await emptyPlace(backend)
@@ -17,7 +18,14 @@ export async function roundTrip(backend: 'lmdb' | 'kubo', size: number): Promise
   try {
     step('load')
     const loaded = await runChild('load', source.store, String(size))
-    rows.push({ where, what: 'load', value: loaded.seconds, unit: 's' })
+    // No limit there: its process makes the data, too.
+    rows.push(...costs(where, 'load', loaded, false))
+    step('build')
+    const built = await runChild('build', source.store, String(size))
+    rows.push(...costs(where, 'append 1,000 and build', built), ...timesOf(where, built))
+    step('page')
+    const paged = await runChild('page', source.store)
+    rows.push(...costs(where, 'page', paged), ...timesOf(where, paged))
     step('export')
     const car = await exported(where, source, rows)
     step('restore')
@@ -51,10 +59,39 @@ function command({ store, folder }: Place, args: readonly string[]): Promise<Ran
   return runChild('command', ...args, '--store', store, '--data-dir', folder)
 }
 
-function costs(where: string, what: string, { seconds, peakMb }: Ran): Row[] {
+const TIMES: Readonly<Record<string, string>> = {
+  append: 'append of 1,000',
+  build: 'build',
+  first: 'first page of a new process',
+  page: 'page of 100 at any offset',
+  all: 'every entity',
+}
+
+/** What a task timed itself. */
+function timesOf(where: string, { said }: Ran): Row[] {
+  return Object.entries(TIMES).flatMap(([fact, what]) => {
+    const seconds = said[fact]
+    return typeof seconds === 'number' ? [{ where, what, value: seconds * 1000, unit: 'ms' }] : []
+  })
+}
+
+function costs(
+  where: string,
+  what: string,
+  { seconds, peakMb, requests }: Ran,
+  limited = true,
+): Row[] {
+  const asked = Object.keys(requests.kinds).length > 0
   const limit = { text: `below ${MOST_MB} MB`, met: peakMb > 0 && peakMb < MOST_MB }
   return [
     { where, what: `${what}, time`, value: seconds, unit: 's' },
-    { where, what: `${what}, peak anonymous memory`, value: peakMb, unit: 'MB', limit },
+    {
+      where,
+      what: `${what}, peak anonymous memory`,
+      value: peakMb,
+      unit: 'MB',
+      ...(limited && { limit }),
+    },
+    ...(asked ? [{ where, what: `${what}, requests`, value: printRequests(requests) }] : []),
   ]
 }

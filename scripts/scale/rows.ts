@@ -28,6 +28,17 @@ export function tableOf(rows: readonly Row[]): string {
 const rounded = (value: number): string =>
   value >= 100 ? Math.round(value).toLocaleString('en') : value.toFixed(1)
 
+/** The times of one backend over those of another in the same run. */
+export function multiplesOf(rows: readonly Row[], backend: string, beside: string): Row[] {
+  return rows.flatMap(({ where, what, value, unit }) => {
+    if (!where.startsWith(`${backend}, `) || (unit !== 's' && unit !== 'ms')) return []
+    const place = where.replace(backend, beside)
+    const other = rows.find((row) => row.where === place && row.what === what)?.value
+    if (typeof value !== 'number' || typeof other !== 'number') return []
+    return [{ where: `${where} / ${beside}`, what, value: value / other, unit: 'times' }]
+  })
+}
+
 /** Two figures that must be the same. */
 export function same(where: string, what: string, actual: unknown, expected: unknown): Row {
   const met = actual === expected

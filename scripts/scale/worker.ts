@@ -1,10 +1,15 @@
 /** One task a process: `node worker.js TASK ARGS...` prints what it found as JSON on the last line. */
 import { createHash } from 'node:crypto'
+import { writeSync } from 'node:fs'
 import { openBackend } from '../../src/compose.ts'
 import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import { main } from '../../src/cli/main.ts'
-import { append, churnEntry, churnOf, CHURN, idOf, load, versionsAfter } from './data.ts'
+import { append, change, churnEntry, churnOf, CHURN, idOf, load, versionsAfter } from './data.ts'
+import { countRequests } from './requests.ts'
+
+/** Who started this process reads it from there. */
+const REQUESTS_FD = 3
 
 type Facts = Readonly<Record<string, unknown>>
 
@@ -26,6 +31,34 @@ async function withStore(store: string, use: (opened: Opened) => Promise<Facts>)
 }
 
 const LOOKED_AT = 2_300
+const PAGES = 200
+const PAGE = 100
+const SOME_PRIME = 7919
+
+async function secondsOf(work: () => Promise<unknown>): Promise<number> {
+  const began = performance.now()
+  await work()
+  return (performance.now() - began) / 1000
+}
+
+/** The first page of a process that has seen nothing, pages all over, and every entity in order. */
+async function paged({ dataset }: Opened): Promise<Facts> {
+  let total = 0
+  const first = await secondsOf(async () => {
+    total = (await dataset.list({ limit: PAGE })).totalCount
+  })
+  const pages = await secondsOf(async () => {
+    for (let i = 1; i <= PAGES; i++) {
+      const offset = (i * SOME_PRIME * PAGE) % Math.max(1, total - PAGE)
+      await dataset.list({ limit: PAGE, offset })
+    }
+  })
+  let count = 0
+  const all = await secondsOf(async () => {
+    for await (const _ of dataset.entries()) count += 1
+  })
+  return { first, page: pages / PAGES, all, count }
+}
 
 /** All that must be the same after a restore. */
 async function facts({ dataset }: Opened): Promise<Facts> {
@@ -78,6 +111,16 @@ const TASKS: Readonly<Record<string, (...args: readonly string[]) => Promise<Fac
       return {}
     }),
 
+  /** Changes spread over all entities, and the build that folds them. */
+  build: (store = '', count = '') =>
+    withStore(store, async ({ dataset }) => {
+      const append = await secondsOf(() => change(dataset, Number(count)))
+      const build = await secondsOf(() => dataset.build())
+      return { append, build }
+    }),
+
+  page: (store = '') => withStore(store, paged),
+
   /** The command itself; it prints its JSON. */
   command: async (...args) => {
     await main([...args, '--json'])
@@ -112,5 +155,7 @@ const TASKS: Readonly<Record<string, (...args: readonly string[]) => Promise<Fac
 const [name = '', ...args] = process.argv.slice(2)
 const task = TASKS[name]
 if (task === undefined) throw new Error(`There is no task "${name}".`)
+const requests = countRequests()
+process.once('exit', () => void writeSync(REQUESTS_FD, JSON.stringify(requests())))
 const found = await task(...args)
 if (name !== 'command') process.stdout.write(`${JSON.stringify(found)}\n`)
