@@ -51,15 +51,21 @@ function tests(env) {
 }
 
 /** A program that the tests need, made or installed by a script of that name, as a variable for them. */
-function tool(variable, script) {
-  const { status, stdout } = spawnSync(process.execPath, [`scripts/${script}.mjs`], {
+function tool(variable, script, ...args) {
+  const { status, stdout } = spawnSync(process.execPath, [`scripts/${script}.mjs`, ...args], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   return status === 0 ? { [variable]: stdout.trim() } : {}
 }
 
-const env = { ...tool('KUBO_BIN', 'kubo'), ...tool('CAIRN_CHROMIUM', 'chromium') }
+const env = {
+  ...tool('KUBO_BIN', 'kubo'),
+  ...tool('MINIO_BIN', 'minio'),
+  ...tool('CLUSTER_BIN', 'cluster'),
+  ...tool('CLUSTER_CTL_BIN', 'cluster', 'ctl'),
+  ...tool('CAIRN_CHROMIUM', 'chromium'),
+}
 
 for (const name of ['typecheck', 'lint', 'format:check', 'knip'])
   check(name, 'npm', ['run', '--silent', name])

@@ -3,12 +3,29 @@ import { randomBytes } from 'node:crypto'
 import { CairnError } from './errors.ts'
 import type { Backend, CallOptions, StoreStatus } from './store/backend.ts'
 import { NodeStore } from './tree/node-store.ts'
-import { REAL_TIMERS, SILENT, type Context, type Logger, type Timers } from './engine/context.ts'
+import {
+  REAL_TIMERS,
+  SILENT,
+  type Context,
+  type Logger,
+  type LongOptions,
+  type Timers,
+} from './engine/context.ts'
 import { Dataset, type DatasetOptions } from './engine/dataset.ts'
 import { fallBack, type FallBackOptions, type FallBackReport } from './engine/fall-back.ts'
 import { createDataset, parseDatasetName, type InitOptions } from './engine/genesis.ts'
 import { guarded, secondsSince, type Observe } from './engine/observe.ts'
 import { Pointer } from './engine/pointer.ts'
+import { promote, type PromoteReport } from './engine/replica/promote.ts'
+import { handOver, type HandedOver, type HandOverOptions } from './engine/replica/rejoin.ts'
+import { ReplicaSet, type ReplicaPolicy } from './engine/replica/replica-set.ts'
+import { storeAsSource, type SyncSource } from './engine/replica/source.ts'
+import {
+  syncDataset,
+  type SyncOptions,
+  type SyncReport,
+  type SyncTarget,
+} from './engine/replica/sync.ts'
 import type { OpenCar } from './car/state.ts'
 import type { LiveMap, MapOptions } from './live/map.ts'
 import { LiveMaps } from './live/maps.ts'
@@ -24,6 +41,8 @@ export interface CairnOptions {
   readonly now?: (() => number) | undefined
   readonly timers?: Timers | undefined
   readonly randomBytes?: ((count: number) => Uint8Array) | undefined
+  /** Other stores that are kept as copies of this one, and what is promised of them. */
+  readonly replicas?: ReplicaPolicy | undefined
 }
 
 const DEFAULT_CACHE_BYTES = 96 << 20
@@ -37,7 +56,7 @@ export class Cairn {
   constructor(backend: Backend, options: CairnOptions = {}) {
     const random = options.randomBytes ?? randomBytes
     const log = options.log ?? SILENT
-    this.#context = {
+    const context: Context = {
       backend,
       nodes: new NodeStore(backend, options.cacheBytes ?? DEFAULT_CACHE_BYTES),
       now: options.now ?? Date.now,
@@ -47,6 +66,8 @@ export class Cairn {
       log,
       observe: guarded(options.observe, log),
     }
+    const replicas = options.replicas && new ReplicaSet(context, options.replicas)
+    this.#context = { ...context, replicas }
   }
 
   get location(): string {
@@ -149,6 +170,47 @@ export class Cairn {
     return fallBack(this.#context, parseDatasetName(name), options)
   }
 
+  /** This store as the source of replicas. */
+  asSource(): SyncSource {
+    const { backend, log } = this.#context
+    return storeAsSource(backend, log)
+  }
+
+  /** Brings this store's replica of a dataset, which is made if need be, to the newest state of its source. */
+  sync(source: SyncSource, name = 'main', options: SyncOptions = {}): Promise<SyncReport> {
+    this.#checkOpen()
+    return syncDataset(source, this.#asTarget(name), options)
+  }
+
+  #asTarget(name: string): SyncTarget {
+    const dataset = parseDatasetName(name)
+    return { context: this.#context, dataset, pointer: () => this.#pointer(dataset) }
+  }
+
+  /**
+   * Puts this store's replica in the place of its primary. Where that can be reached, it is given: it writes
+   * nothing any more from then on, and nothing that it had is lost.
+   */
+  promote(
+    name = 'main',
+    { primary, ...options }: LongOptions & { readonly primary?: Cairn | undefined } = {},
+  ): Promise<PromoteReport> {
+    this.#checkOpen()
+    const old = primary === undefined ? undefined : primary.#asTarget(name)
+    return promote(this.#asTarget(name), old, options)
+  }
+
+  /**
+   * Of a dataset that was replaced: appends what only this store has to the new primary again. Nothing is written
+   * here any more from then on; `sync` with `adopt` makes it a replica of the new primary.
+   */
+  async handOver(primary: Cairn, name: string, options: HandOverOptions): Promise<HandedOver> {
+    this.#checkOpen()
+    const dataset = await primary.dataset(name)
+    const append: Dataset['append'] = (entry) => dataset.append(entry)
+    return handOver(this.#asTarget(name), { ...primary.#asTarget(name), append }, options)
+  }
+
   /** Gives the space of what was freed back to the system, as far as the store can. */
   compact(
     options: CallOptions = {},
@@ -180,6 +242,7 @@ export class Cairn {
     const closing = maps.flatMap((one) => (one.status === 'fulfilled' ? [one.value.close()] : []))
     const ended = await Promise.allSettled(closing)
     this.#closed = true
+    await this.#context.replicas?.close()
     await this.#context.backend.close()
     for (const one of ended) if (one.status === 'rejected') throw one.reason
   }

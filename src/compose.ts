@@ -5,6 +5,7 @@ import type { CarFile } from './car/file.ts'
 import type { CompatOptions } from './backend/kubo/compat.ts'
 import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'
 import type { Recovery } from './backend/kubo/recover.ts'
+import type { ReplicaPolicy } from './engine/replica/replica-set.ts'
 import type { Backend } from './store/backend.ts'
 
 export type { CommitLine, FoundCommit } from './backend/kubo/recover-lines.ts'
@@ -138,4 +139,26 @@ export async function openRecovery(
     token: kuboToken,
     deadlineMs,
   })
+}
+
+/** The copies that a primary looks after, as the settings name them; opened when they are asked for. */
+export function replicaPolicy(
+  {
+    replicas,
+    replica_ack: ack,
+    replica_deadline: ackMs,
+  }: {
+    readonly replicas: readonly string[]
+    readonly replica_ack: number
+    readonly replica_deadline: number
+  },
+  options: StoreOptions,
+): ReplicaPolicy | undefined {
+  if (replicas.length === 0 && ack === 0) return undefined
+  const stores = replicas.map((store) => ({
+    location: store.replace(/\/\/[^/@]*@/, '//'),
+    // One that is missing is not made on the way: its disk may not be there. `cairn sync` makes replicas.
+    open: () => openBackend(store, { ...options, create: false, signal: undefined }),
+  }))
+  return { stores, ack, ackMs }
 }

@@ -12,6 +12,10 @@ const GUIDES = [
   ['docs/guides/disaster.md', 'guides/disaster', 'Restore after a disaster'],
   ['docs/guides/verify-repair.md', 'guides/verify-repair', 'Verify and repair'],
   ['docs/guides/to-kubo.md', 'guides/to-kubo', 'Move to Kubo'],
+  ['docs/guides/bucket.md', 'guides/bucket', 'Keep the store in a bucket'],
+  ['docs/guides/replicas.md', 'guides/replicas', 'Replicate and fail over'],
+  ['docs/guides/cluster.md', 'guides/cluster', 'Pin on several nodes'],
+  ['docs/guides/gateway.md', 'guides/gateway', 'Serve snapshots to any IPFS client'],
   ['docs/guides/page-entities.md', 'guides/page-entities', 'Page through entities'],
   ['docs/guides/python-state.md', 'guides/python-state', 'Save a server’s state from Python'],
   ['docs/guides/radish.md', 'guides/radish', 'Move in from JSON cache backups'],
@@ -61,6 +65,7 @@ const EXPLAINED = [
 const PROJECT = [
   ['README.md', 'project/readme', 'The README'],
   ['docs/BENCHMARKS.md', 'project/benchmarks', 'Benchmarks'],
+  ['docs/SCALE.md', 'project/scale', 'Scale and cost'],
   ['docs/TESTING.md', 'project/testing', 'Testing'],
   ['SECURITY.md', 'project/security', 'Security'],
   ['CONTRIBUTING.md', 'project/contributing', 'Contributing'],

@@ -66,8 +66,19 @@ export interface CoverageRecord {
     readonly store: RecoveryRecord | null
     readonly cars: RecoveryRecord | null
   }[]
+  /** Copies elsewhere; null where no place is set. */
+  readonly offsite: {
+    readonly place: string
+    /** `unknown`: the place could not be looked at. */
+    readonly status: 'ok' | 'stale' | 'none' | 'unknown'
+    readonly copies: number | null
+    readonly newest: string | null
+    readonly newest_at: string | null
+    /** The newest has every entry. */
+    readonly complete: boolean | null
+  } | null
   readonly findings: readonly {
-    readonly kind: 'hole' | 'no_car' | 'unproved'
+    readonly kind: 'hole' | 'no_car' | 'unproved' | 'offsite'
     readonly level: 'warning' | 'critical'
     readonly from: string
     readonly to: string

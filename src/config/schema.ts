@@ -3,7 +3,16 @@
  * `docs/CONFIG.md` (which a test compares) all come from here.
  */
 import type { ContentMode } from '../model/entry.ts'
-import { bytes, duration, oneOf, optionalText, text, wholeNumber, type Kind } from './kinds.ts'
+import {
+  bytes,
+  duration,
+  list,
+  oneOf,
+  optionalText,
+  text,
+  wholeNumber,
+  type Kind,
+} from './kinds.ts'
 import { SERVICE_SETTINGS, type ServiceValues } from './service-settings.ts'
 
 export type LogLevel = 'silent' | 'error' | 'info' | 'debug'
@@ -14,11 +23,18 @@ export interface Values extends ServiceValues {
   readonly dataset: string
   readonly kubo_url: string
   readonly kubo_token: string | null
+  readonly cluster_url: string | null
+  readonly cluster_token: string | null
+  readonly pin_min: number
+  readonly pin_max: number
   readonly index_pointer_path: string | null
   readonly compat: 'none' | 'arke-v1' | 'arke-v2'
   readonly compat_path: string
   readonly compat_force: 'no' | 'yes'
   readonly deadline: number
+  readonly replicas: readonly string[]
+  readonly replica_ack: number
+  readonly replica_deadline: number
   readonly content: ContentMode
   readonly chunk_size: number
   readonly chain_limit: number
@@ -51,6 +67,8 @@ export interface Setting<T> {
 
 export const BASIS: Basis = { data_dir: './.cairn', chain_limit: 10_000 }
 
+const PINS: readonly string[] = ['pins sync', 'pins status', 'pins release']
+
 export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
   data_dir: {
     kind: text,
@@ -65,7 +83,8 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     flag: '--store <store>',
     fallback: ({ data_dir }) => `lmdb:${data_dir}/store`,
     fallbackText: 'lmdb:DATA_DIR/store',
-    description: 'where blocks and commits are: lmdb:DIR, kubo:URL, kubo (see kubo_url) or memory:',
+    description:
+      'where blocks and commits are: lmdb:DIR, kubo:URL, kubo (see kubo_url), s3://BUCKET/PREFIX or memory:',
   },
   dataset: {
     kind: text,
@@ -87,6 +106,37 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     fallback: () => null,
     secret: true,
     description: 'the secret for the RPC of the node: bearer:TOKEN or basic:USER:PASSWORD',
+  },
+  cluster_url: {
+    kind: optionalText,
+    env: ['CAIRN_CLUSTER_URL'],
+    flag: '--cluster-url <url>',
+    commands: PINS,
+    fallback: () => null,
+    description: 'the REST API of a peer of the IPFS Cluster that holds replicated pins',
+  },
+  cluster_token: {
+    kind: optionalText,
+    env: ['CAIRN_CLUSTER_TOKEN'],
+    fallback: () => null,
+    secret: true,
+    description: 'the secret for that API: basic:USER:PASSWORD or bearer:TOKEN',
+  },
+  pin_min: {
+    kind: wholeNumber(1, 1000),
+    env: ['CAIRN_PIN_MIN'],
+    flag: '--pin-min <n>',
+    commands: PINS,
+    fallback: () => 2,
+    description: 'on how many nodes of the cluster a pin has to be',
+  },
+  pin_max: {
+    kind: wholeNumber(1, 1000),
+    env: ['CAIRN_PIN_MAX'],
+    flag: '--pin-max <n>',
+    commands: PINS,
+    fallback: () => 3,
+    description: 'on how many nodes the cluster puts a pin where it can',
   },
   index_pointer_path: {
     kind: optionalText,
@@ -124,6 +174,29 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     fallback: () => 30_000,
     fallbackText: '30s',
     description: 'how long one read from a node may take',
+  },
+  replicas: {
+    kind: list,
+    env: ['CAIRN_REPLICAS'],
+    flag: '--replicas <stores>',
+    fallback: () => [],
+    fallbackText: 'none',
+    description: 'stores that hold copies of this one: looked at before writes and prunes',
+  },
+  replica_ack: {
+    kind: wholeNumber(0, 16),
+    env: ['CAIRN_REPLICA_ACK'],
+    flag: '--replica-ack <n>',
+    fallback: () => 0,
+    description: 'a write is acknowledged when so many of them have it',
+  },
+  replica_deadline: {
+    kind: duration,
+    env: ['CAIRN_REPLICA_DEADLINE'],
+    flag: '--replica-deadline <time>',
+    fallback: () => 10_000,
+    fallbackText: '10s',
+    description: 'how long a write waits for them',
   },
   content: {
     kind: oneOf('linked', 'external'),
@@ -181,6 +254,9 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
       'top',
       'serve',
       'backups',
+      'offsite push',
+      'offsite pull',
+      'offsite prune',
       'doctor',
       'maps restore',
     ],

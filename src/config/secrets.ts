@@ -13,11 +13,16 @@ export function maskUrls(text: string): string {
 
 /** A function that masks the secrets among the settings wherever they stand in a text. */
 export function redactor(
-  values: Pick<Values, 'kubo_token' | 'kubo_url' | 'store' | 'alert_webhook'>,
+  values: Pick<
+    Values,
+    'kubo_token' | 'kubo_url' | 'cluster_token' | 'cluster_url' | 'store' | 'alert_webhook'
+  >,
 ): (text: string) => string {
   const parts = [
     ...tokenParts(values.kubo_token ?? ''),
     ...urlParts(values.kubo_url),
+    ...tokenParts(values.cluster_token ?? ''),
+    ...urlParts(values.cluster_url ?? ''),
     ...urlParts(values.store),
     ...hookParts(values.alert_webhook ?? ''),
   ]

@@ -11,6 +11,7 @@ export interface ServiceValues {
   readonly tokens_file: string
   readonly cors_origins: readonly string[]
   readonly page: 'on' | 'off'
+  readonly gateway: 'off' | 'read' | 'public'
   readonly rate_limit: number
   readonly body_limit: number
   readonly upload_limit: number
@@ -34,12 +35,15 @@ export interface ServiceValues {
   readonly keep_snapshots: string
   readonly keep_cars: string
   readonly after_export: string | null
+  readonly offsite: string | null
+  readonly keep_offsite: string
   readonly alert_webhook: string | null
   readonly alert_webhook_shape: 'generic' | 'slack'
   readonly alert_command: string | null
   readonly health_interval: number
   readonly max_snapshot_age: number
   readonly max_car_age: number
+  readonly max_offsite_age: number
   readonly max_drill_age: number
   readonly max_backups_bytes: number
   readonly require_sync: 'no' | 'yes'
@@ -120,6 +124,15 @@ export const SERVICE_SETTINGS: Settings = {
     commands: SERVE,
     fallback: () => 'on',
     description: 'the page at `/`, for people',
+  },
+  gateway: {
+    kind: oneOf('off', 'read', 'public'),
+    env: ['CAIRN_GATEWAY'],
+    flag: '--gateway <who>',
+    commands: SERVE,
+    fallback: () => 'read',
+    description:
+      'who gets blocks and CARs under `/ipfs/`: who may read, or anybody what kept snapshots reach',
   },
   rate_limit: {
     kind: wholeNumber(0, 1_000_000),
@@ -280,6 +293,22 @@ export const SERVICE_SETTINGS: Settings = {
     fallback: () => null,
     description: "run by the shell after an export; $1 is the CAR's path",
   },
+  offsite: {
+    kind: optionalText,
+    env: ['CAIRN_OFFSITE'],
+    flag: '--offsite <address>',
+    commands: ['export-car', 'serve', 'health', 'coverage'],
+    fallback: () => null,
+    description: 'where CARs are copied after an export: s3://BUCKET/PREFIX; keys come from AWS_*',
+  },
+  keep_offsite: {
+    kind: text,
+    env: ['CAIRN_KEEP_OFFSITE'],
+    flag: '--keep-offsite <rules>',
+    commands: ['export-car', 'serve', 'offsite push', 'offsite prune'],
+    fallback: () => 'daily=30,weekly=12,monthly=12',
+    description: `the copies that stay there; ${NEVER}`,
+  },
   // --- What counts as healthy, and who is told ------------------------------------------------------
   alert_webhook: {
     kind: optionalText,
@@ -317,6 +346,10 @@ export const SERVICE_SETTINGS: Settings = {
   max_car_age: {
     ...age('max_car_age', 0, 'how old the newest CAR may be while it lacks entries'),
     fallbackText: 'twice the time between scheduled exports, at least 48h',
+  },
+  max_offsite_age: {
+    ...age('max_offsite_age', 48, 'how old the newest offsite copy may be while it lacks entries'),
+    commands: [...HEALTH, 'coverage'],
   },
   max_drill_age: age('max_drill_age', 35 * 24, 'how long ago the newest drill may be'),
   max_backups_bytes: {

@@ -15,6 +15,8 @@ export interface ContentWalk {
   readonly visitor: Visitor
   /** False: the blocks that are named alone, and nothing under them. */
   readonly deep: boolean
+  /** More links than this may not wait to be followed; four million unless given. */
+  readonly mostPending?: number | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -31,14 +33,14 @@ interface Frame {
 }
 
 export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[]): Promise<void> {
-  const { source, seen, visitor, deep, signal } = walk
+  const { source, seen, visitor, deep, mostPending = MAX_PENDING, signal } = walk
   const frames: Frame[] = []
   let pending = 0
   const descend = (cids: readonly CidBytes[]): void => {
     const fresh = cids.filter((cid) => inlineBytes(cid) !== undefined || !seen.has(cid))
     if (fresh.length === 0) return
     pending += fresh.length
-    if (pending > MAX_PENDING) throw tooWide()
+    if (pending > mostPending) throw tooWide(mostPending)
     frames.push({ cids: fresh, at: 0, ahead: [], aheadFrom: 0 })
   }
   const under = (cid: CidBytes, bytes: Uint8Array): void => {
@@ -92,10 +94,10 @@ function sizeProblem(cid: CidBytes, bytes: Uint8Array | undefined): CairnError |
   )
 }
 
-function tooWide(): CairnError {
+function tooWide(most: number): CairnError {
   return new CairnError(
     'too_large',
-    `A content has more than ${MAX_PENDING} links that wait to be followed.`,
+    `A content has more than ${most} links that wait to be followed.`,
     { hint: 'It is no content of a real program; leave it out.' },
   )
 }

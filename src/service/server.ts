@@ -45,6 +45,8 @@ declare module 'fastify' {
     stream?: boolean
     /** A call of the older system: it is about the configured dataset. */
     older?: boolean
+    /** Held to the rate limit also where it is for everybody. */
+    limited?: boolean
     /** Answered also while the service ends. */
     whileDraining?: boolean
   }
@@ -166,7 +168,16 @@ async function useCors(app: FastifyInstance, origins: readonly string[]): Promis
     origin: [...origins],
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'DELETE'],
     allowedHeaders: ['Authorization', 'Content-Type', 'If-Match', 'If-None-Match', 'Last-Event-ID'],
-    exposedHeaders: ['ETag', 'Location', 'Retry-After', 'X-Request-Id', 'Content-Disposition'],
+    exposedHeaders: [
+      'ETag',
+      'Location',
+      'Retry-After',
+      'X-Request-Id',
+      'Content-Disposition',
+      'Content-Range',
+      'X-Ipfs-Path',
+      'X-Ipfs-Roots',
+    ],
     maxAge: 600,
   })
 }

@@ -29,7 +29,8 @@ export async function* untilAborted<T>(
   }
 }
 
-function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+/** What is waited for, or an abort before it: what goes on then is its own business. */
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(new CairnError('aborted', 'The operation was aborted.', { cause: signal.reason }))

@@ -12,6 +12,14 @@ import { readProject, ROOT, type ComposeService, type Project } from './compose-
 const FILE = join(ROOT, 'docker-compose.yml')
 const MIB = 1 << 20
 
+/** Where the library that speaks to buckets looks for keys. */
+const BUCKET_KEYS = [
+  'AWS_ACCESS_KEY_ID',
+  'AWS_REGION',
+  'AWS_SECRET_ACCESS_KEY',
+  'AWS_SESSION_TOKEN',
+]
+
 /** Of no use in a container, or fixed by how it is made. */
 const NOT_PASSED: ReadonlySet<string> = new Set([
   'CAIRN_HOST',
@@ -67,7 +75,7 @@ test('without profiles it is Cairn alone; with them all others', () => {
 test('every setting reaches the service, or is fixed there', () => {
   const names = SETTING_NAMES.map((name) => SETTINGS[name].env[0] ?? '')
   const passed = names.filter((name) => !NOT_PASSED.has(name))
-  expect(whole.passed).toEqual(passed.toSorted())
+  expect(whole.passed).toEqual([...passed, ...BUCKET_KEYS].toSorted())
   expect([...NOT_PASSED].filter((name) => !names.includes(name))).toEqual([])
   const fixed = Object.entries(service('cairn').environment ?? {})
   expect(fixed.filter(([, value]) => value !== null).map(([name]) => name)).toEqual(

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { builtDist } from '../helpers/built.ts'
+import { startMinio } from '../helpers/minio.ts'
 import { promtoolPath } from '../helpers/prometheus.ts'
 import { ROOT, runPage } from './run-page.ts'
 
@@ -10,8 +11,22 @@ test('docs/tutorials/server.md', { timeout: 300_000 }, async () => {
 })
 
 test('docs/guides/offsite.md', { timeout: 300_000 }, async () => {
-  const { stdout } = await runPage('docs/guides/offsite.md')
-  expect(stdout).toContain('whole: ')
+  await using minio = await startMinio()
+  const place = `s3://${await minio.newBucket()}/cairn?endpoint=${minio.endpoint}`
+  const env = { ...minio.env, CAIRN_OFFSITE: place }
+  const { stdout } = await runPage('docs/guides/offsite.md', { env })
+  expect(stdout).toMatch(/seq:0 [^]*whole: [^]*keep {4}main-/)
+})
+
+test('docs/guides/bucket.md', { timeout: 300_000 }, async () => {
+  await using minio = await startMinio()
+  const store = `s3://${await minio.newBucket()}/cairn?endpoint=${minio.endpoint}`
+  const env = { ...minio.env, CAIRN_STORE: store }
+  const { stdout } = await runPage('docs/guides/bucket.md', { env })
+  const roots = stdout.match(/root\s+\S+/g) ?? []
+  expect(stdout).toMatch(/page:1[^]*healthy, 0 warnings/)
+  expect(roots).toHaveLength(2)
+  expect(roots[1]).toBe(roots[0])
 })
 
 test('docs/guides/encrypt.md', { timeout: 300_000 }, async () => {

@@ -141,6 +141,7 @@ test('the head says where the dataset stands', async () => {
     recentCount: 2,
     chainLimit: settings.chainLimit,
     totalCount: 3,
+    writable: true,
     ts: clock.now,
   })
   expect(stored?.number).toBe(number)

@@ -33,7 +33,8 @@ export function accessControl(service: AccessService): AccessControl {
       const { host, cors_origins } = service.values()
       guardOpen(request.method, request.headers, host, cors_origins)
     }
-    const needs = request.routeOptions.config.right
+    const { right: needs, limited: counted = false } = request.routeOptions.config
+    if (needs === 'none' && counted && rate() > 0) limit(asked, request.ip, reply)
     // An address that nobody serves; or one for everybody.
     if (needs === undefined || needs === 'none') return
     const token = open ? undefined : identify(service, wrong, request, reply)

@@ -26,8 +26,10 @@ export function knownUrls(): KnownUrls {
 }
 
 function fits(pattern: readonly string[], parts: readonly string[]): boolean {
+  const open = pattern.at(-1) === '*'
+  const named = open ? pattern.slice(0, -1) : pattern
   return (
-    pattern.length === parts.length &&
-    pattern.every((part, i) => part.startsWith(':') || part === parts[i])
+    (open ? parts.length > named.length : parts.length === named.length) &&
+    named.every((part, i) => part.startsWith(':') || part === parts[i])
   )
 }

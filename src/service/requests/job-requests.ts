@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { CairnError } from '../../errors.ts'
 import type { Started } from '../../jobs/jobs.ts'
 import type { RetentionPolicy } from '../../retention/policy.ts'
+import { offsiteOf } from '../../tasks/offsite.ts'
 import { parseRetention } from '../../tasks/retention.ts'
 import type { VerifyMode } from '../../verify/plan.ts'
 import { mayAlso, requireRight } from '../access/access.ts'
@@ -54,8 +55,10 @@ function exportOptions(
   { values }: Service,
   { content, since, snapshot, version, encrypt_to: encryptTo, force }: ExportRequest,
 ): Parameters<typeof runJob<'export'>>[3] {
-  const after = values().after_export ?? undefined
-  return { content, since, snapshot, v2: version === 2, encryptTo, force, after }
+  const settings = values()
+  const after = settings.after_export ?? undefined
+  const offsite = offsiteOf(settings)
+  return { content, since, snapshot, v2: version === 2, encryptTo, force, after, offsite }
 }
 
 async function startRestore(

@@ -10,6 +10,7 @@ import { datasetRoutes } from './datasets.ts'
 import { diffRoutes } from './diff.ts'
 import { entityRoutes } from './entities.ts'
 import { entryRoutes } from './entries.ts'
+import { gatewayRoutes } from './gateway.ts'
 import { healthRoutes } from './health.ts'
 import { jobRoutes } from './jobs.ts'
 import { mapKeyRoutes } from './map-key.ts'
@@ -17,6 +18,7 @@ import { mapKeysRoutes } from './map-keys.ts'
 import { mapRoutes } from './maps.ts'
 import { pageRoutes } from './page.ts'
 import { probeRoutes } from './probes.ts'
+import { replicationRoutes } from './replication.ts'
 import { rollbackRoutes } from './rollback.ts'
 import { sessionRoutes } from './session.ts'
 import { snapshotRoutes } from './snapshots.ts'
@@ -34,6 +36,7 @@ export const ROUTES: readonly Routes[] = [
   diffRoutes,
   entityRoutes,
   entryRoutes,
+  gatewayRoutes,
   healthRoutes,
   jobRoutes,
   mapKeyRoutes,
@@ -41,6 +44,7 @@ export const ROUTES: readonly Routes[] = [
   mapRoutes,
   pageRoutes,
   probeRoutes,
+  replicationRoutes,
   rollbackRoutes,
   sessionRoutes,
   snapshotRoutes,

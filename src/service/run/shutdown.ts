@@ -109,10 +109,9 @@ export async function lastSnapshots(
 
 async function datasetsWithNews({ cairn, dataset }: Service): Promise<string[]> {
   const names = await cairn.datasets()
-  const counts = await Promise.all(
-    names.map(async (name) => (await (await dataset(name)).head()).recentCount),
-  )
-  return names.filter((_, i) => (counts[i] ?? 0) > 0)
+  const heads = await Promise.all(names.map(async (name) => (await dataset(name)).head()))
+  // The snapshots of a replica are its primary's.
+  return names.filter((_, i) => heads[i]?.writable === true && heads[i].recentCount > 0)
 }
 
 async function lastSnapshot(

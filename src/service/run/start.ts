@@ -2,7 +2,7 @@
  * Starting a service: opens the store, makes the configured dataset if it is missing, puts everything
  * together and listens; and afterwards takes new settings, and ends it.
  */
-import { openBackend } from '../../compose.ts'
+import { openBackend, replicaPolicy, type StoreOptions } from '../../compose.ts'
 import type { Config } from '../../config/resolve.ts'
 import type { Values } from '../../config/schema.ts'
 import { Cairn } from '../../cairn.ts'
@@ -46,13 +46,16 @@ export async function startService(options: StartOptions): Promise<Started> {
   log.info('service.data', { message: `Data Directory: ${config.values.data_dir}` })
 
   const metrics = new Metrics({ version: VERSION })
-  const backend = await openBackend(config.values.store, storeOptions(config.values, log, signal))
+  const opening = storeOptions(config.values, log, signal)
+  const backend = await openBackend(config.values.store, opening)
   const draining = new AbortController()
   let app: Server | undefined
   let begun: Service | undefined
   try {
     const { cache_bytes: cacheBytes } = config.values
-    const cairn = new Cairn(backend, { cacheBytes, log, now, observe: metrics.observe })
+    const replicas = replicaPolicy(config.values, { ...opening, compat: undefined })
+    const { observe } = metrics
+    const cairn = new Cairn(backend, { cacheBytes, log, now, observe, replicas })
     await openDataset(cairn, backend, config.values, log)
     const service = assemble({
       backend,
@@ -94,11 +97,7 @@ export async function startService(options: StartOptions): Promise<Started> {
   }
 }
 
-function storeOptions(
-  values: Values,
-  log: Logger,
-  signal: AbortSignal | undefined,
-): Parameters<typeof openBackend>[1] {
+function storeOptions(values: Values, log: Logger, signal: AbortSignal | undefined): StoreOptions {
   const { compat, compat_path: path, compat_force, dataset } = values
   return {
     create: true,

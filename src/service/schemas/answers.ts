@@ -4,9 +4,13 @@ import { problemResponse } from './problem.ts'
 
 const TEXTS = {
   404: 'There is no such thing, or it is not kept.',
+  406: 'It is not given in that form.',
   409: 'It is not as expected, or someone else is at it.',
+  412: 'It is not here, and was wanted only if it is.',
+  413: 'The content is too large to be followed.',
   416: 'No such range of bytes.',
   422: 'What was sent cannot be stored.',
+  501: 'The path ends within a block.',
   507: 'There is no space left.',
 } as const
 

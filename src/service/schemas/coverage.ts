@@ -1,7 +1,7 @@
 /** Which moments could be brought back, and what the automation of a dataset does. */
 import type { AutomationState } from '../../automation/state.ts'
 import type { CoverageFinding } from '../../health/coverage.ts'
-import type { CoverageReport } from '../../health/coverage-report.ts'
+import type { CoverageReport, OffsiteCoverage } from '../../health/coverage-report.ts'
 import {
   Count,
   flag,
@@ -40,12 +40,24 @@ const Interval: ObjectSchema<IntervalRecord> = strict({
 })
 
 const CoverageProblem: ObjectSchema<CoverageFinding> = strict({
-  kind: oneOf(['hole', 'no_car', 'unproved']),
+  kind: oneOf(['hole', 'no_car', 'unproved', 'offsite']),
   level: oneOf(['warning', 'critical']),
   from: Moment,
   to: Moment,
   message: Text,
   hint: Text,
+})
+
+const Offsite: ObjectSchema<OffsiteCoverage> = strict({
+  place: Text,
+  status: oneOf(['ok', 'stale', 'none', 'unknown']),
+  copies: nullable(Count),
+  newest: nullable(Text),
+  newest_at: nullable(Moment),
+  complete: schemaOf({
+    type: ['boolean', 'null'],
+    description: 'the newest has every entry',
+  }),
 })
 
 export const Coverage: ObjectSchema<CoverageReport> = strict({
@@ -55,6 +67,7 @@ export const Coverage: ObjectSchema<CoverageReport> = strict({
   to: Moment,
   covered: flag('there is no hole, and a CAR besides the store'),
   intervals: list(Interval),
+  offsite: nullable(Offsite),
   findings: list(CoverageProblem),
 })
 

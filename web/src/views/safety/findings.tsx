@@ -52,6 +52,7 @@ const NAMES: Readonly<Record<string, string>> = {
   chain: 'Recent chain',
   snapshot: 'Snapshot',
   car: 'CAR',
+  offsite: 'Offsite copies',
   disk: 'Disk',
   drill: 'Drill',
   verify: 'Verification',
