@@ -28,7 +28,7 @@ export function parseBucketAddress(text: string, allowed: readonly string[] = []
   const rest = new Map<string, string>()
   const known = { endpoint: '', region: '', class: '' }
   for (const [name, value] of new URLSearchParams(query)) {
-    if (name in known) known[name as keyof typeof known] = value
+    if (Object.hasOwn(known, name)) known[name as keyof typeof known] = value
     else if (allowed.includes(name)) rest.set(name, value)
     else throw badAddress(`it has the parameter "${name}", which nothing reads`)
   }
@@ -44,7 +44,8 @@ export function parseBucketAddress(text: string, allowed: readonly string[] = []
 
 /** As in a store's location, without what only its writer needs to know. */
 export function printBucketAddress({ bucket, prefix, endpoint }: BucketAddress): string {
-  const at = endpoint === undefined ? '' : `?endpoint=${endpoint}`
+  const at =
+    endpoint === undefined ? '' : `?endpoint=${endpoint.replaceAll(/[%&+]/g, encodeURIComponent)}`
   return `s3://${bucket}/${prefix.slice(0, -1)}${at}`
 }
 

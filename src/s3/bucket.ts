@@ -293,7 +293,8 @@ export class Bucket {
         const page = await this.#send('list', () =>
           this.#client.send(command, { abortSignal: signal }),
         )
-        if (!isWholePage(page)) throw cutOff(under, this.location)
+        if (!isWholePage(page) || isCircle(page, page.NextContinuationToken, token))
+          throw cutOff(under, this.location)
         return page
       })
       const objects = (answer.Contents ?? []).map(
@@ -391,7 +392,11 @@ export class Bucket {
       })
       const answer = await this.#again(`listing the parts of ${key}`, options, async (signal) => {
         try {
-          return await this.#send('list', () => this.#client.send(command, { abortSignal: signal }))
+          const page = await this.#send('list', () =>
+            this.#client.send(command, { abortSignal: signal }),
+          )
+          if (isCircle(page, page.NextPartNumberMarker, marker)) throw cutOff(key, this.location)
+          return page
         } catch (error) {
           if (isMissing(error)) return undefined
           throw error
@@ -420,8 +425,18 @@ export class Bucket {
         Prefix: this.#full(under),
         ...(marker === undefined ? {} : { KeyMarker: marker.key, UploadIdMarker: marker.id }),
       })
-      const answer = await this.#again(`listing the uploads of ${under}`, options, (signal) =>
-        this.#send('list', () => this.#client.send(command, { abortSignal: signal })),
+      const answer = await this.#again(
+        `listing the uploads of ${under}`,
+        options,
+        async (signal) => {
+          const page = await this.#send('list', () =>
+            this.#client.send(command, { abortSignal: signal }),
+          )
+          const next = uploadPlace(page.NextKeyMarker, page.NextUploadIdMarker)
+          if (isCircle(page, next, uploadPlace(marker?.key, marker?.id)))
+            throw cutOff(under, this.location)
+          return page
+        },
       )
       for (const { Key = '', UploadId = '', Initiated } of answer.Uploads ?? []) {
         const key = Key.slice(this.#address.prefix.length)
@@ -540,11 +555,8 @@ export class Bucket {
           throw error
         }
         // A server may give all where a range was asked for.
-        if ((answer.ContentLength ?? 0) > (range?.length ?? options.limit ?? Infinity)) {
-          if (answer.Body !== undefined && 'destroy' in answer.Body) answer.Body.destroy()
-          throw tooLarge(key, this.location)
-        }
-        const bytes = (await answer.Body?.transformToByteArray()) ?? new Uint8Array(0)
+        const bytes = await bytesWithin(answer, range?.length ?? options.limit ?? Infinity)
+        if (bytes === undefined) throw tooLarge(key, this.location)
         this.#bytesIn += bytes.length
         const size = Number(/\/(\d+)$/.exec(answer.ContentRange ?? '')?.[1] ?? bytes.length)
         const expected = range ? Math.min(range.length, size - range.from) : answer.ContentLength
@@ -639,6 +651,44 @@ function isWholePage(page: ListObjectsV2CommandOutput): boolean {
   const { IsTruncated, KeyCount, Contents = [], CommonPrefixes = [] } = page
   if (IsTruncated === undefined) return false
   return KeyCount === undefined || KeyCount === Contents.length + CommonPrefixes.length
+}
+
+/** A page that says that more follows, but not where, or where it was itself. */
+function isCircle(
+  { IsTruncated }: { readonly IsTruncated?: boolean | undefined },
+  next: string | undefined,
+  asked: string | undefined,
+): boolean {
+  return IsTruncated === true && (next === undefined || next === asked)
+}
+
+const uploadPlace = (key: string | undefined, id = ''): string | undefined =>
+  key === undefined ? undefined : `${key} ${id}`
+
+/** undefined: there is more than `most`. What an answer says of its length may be wrong, or missing. */
+async function bytesWithin(
+  { Body, ContentLength = 0 }: GetObjectCommandOutput,
+  most: number,
+): Promise<Uint8Array | undefined> {
+  if (Body === undefined) return new Uint8Array(0)
+  if (ContentLength > most) {
+    if ('destroy' in Body) Body.destroy()
+    return undefined
+  }
+  const pieces: Uint8Array[] = []
+  let size = 0
+  for await (const piece of Body as AsyncIterable<Uint8Array>) {
+    size += piece.length
+    if (size > most) return undefined
+    pieces.push(piece)
+  }
+  const bytes = new Uint8Array(size)
+  let at = 0
+  for (const piece of pieces) {
+    bytes.set(piece, at)
+    at += piece.length
+  }
+  return bytes
 }
 
 function timeout(): Error {

@@ -130,6 +130,24 @@ test('where the commit before cannot be looked at, what took effect is not said 
   expect(await backend.commit(made)).toBe('committed')
 })
 
+test('where a later try is refused, what an earlier one did stays in doubt', async () => {
+  const site = await newSite()
+  let slept = 0
+  const slow = await site.open({ now: () => Date.now() + slept })
+  await commitMany(slow, 2)
+  const made = request(2)
+  // The first try is on its way still; the next one would be signed too late.
+  site.disturb((call) => {
+    if (!isPutOf('/commits/')(call)) return undefined
+    slept = HOUR
+    return 'late'
+  })
+  await expectError(slow.commit(made), 'commit_unknown')
+  site.disturb(() => undefined)
+  await site.proxy.release()
+  expect(await newestOf(await site.openPlain())).toBe(2)
+})
+
 test('a commit into a bucket that was emptied is taken back, and told', async () => {
   const site = await newSite()
   const backend = await site.open()

@@ -187,7 +187,7 @@ test('answers that are cut, short or changed on their way are asked for again', 
   const made = request(0, { blocks: [block(500)] })
   await writer.commit(made)
   for (const fault of ['truncate', 'shorten', 'flip'] as const) {
-    const reader = await site.open()
+    const reader = await site.open({ retryMs: 30_000 })
     // Every other request for something meets the fault.
     const asked = new Map<string, number>()
     site.disturb(({ operation, key, query }) => {

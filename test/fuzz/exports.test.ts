@@ -8,12 +8,17 @@ import { Coverage } from './coverage.ts'
 const PLACES = [
   'arke',
   'backend/kubo',
+  'backend/s3',
   'backup',
   'car',
   'cli',
+  'cluster',
   'config',
   'content',
+  'gateway',
   'model',
+  'offsite',
+  's3',
   'tasks',
   'verify',
 ]

@@ -1,13 +1,17 @@
 /** All targets of the fuzzer, and what is none. `test/fuzz/exports.test.ts` holds the table to the code. */
 import type { Target } from './target.ts'
 import { AGE_TARGETS } from './targets/age.ts'
+import { BUCKET_TARGETS } from './targets/bucket.ts'
 import { CAR_TARGETS } from './targets/cars.ts'
 import { CONTENT_TARGETS } from './targets/content.ts'
 import { FILE_TARGETS } from './targets/files.ts'
+import { GATEWAY_TARGETS } from './targets/gateway.ts'
 import { IDENTIFIER_TARGETS } from './targets/identifiers.ts'
 import { NODE_TARGETS } from './targets/node.ts'
+import { OFFSITE_TARGETS } from './targets/offsite.ts'
 import { OLD_TARGETS } from './targets/old.ts'
 import { RECORD_TARGETS } from './targets/records.ts'
+import { SERVER_TARGETS } from './targets/servers.ts'
 
 export const TARGETS: readonly Target[] = [
   ...RECORD_TARGETS,
@@ -18,6 +22,10 @@ export const TARGETS: readonly Target[] = [
   ...AGE_TARGETS,
   ...OLD_TARGETS,
   ...NODE_TARGETS,
+  ...BUCKET_TARGETS,
+  ...OFFSITE_TARGETS,
+  ...GATEWAY_TARGETS,
+  ...SERVER_TARGETS,
 ]
 
 export function targetsNamed(names: string | undefined): readonly Target[] {
@@ -36,6 +44,7 @@ export const NO_TARGETS: Readonly<Record<string, string>> = {
   'backend/kubo/index.ts:openKubo': 'opens a node',
   'backend/kubo/old-files.ts:openOldFiles': 'opens a node',
   'backend/kubo/recover.ts:openRecovery': 'opens a node, whose blocks the target "commit" reads',
+  'backend/s3/index.ts:openBucketStore': 'opens a store, whose objects the bucket targets read',
   'backup/car-output.ts:readAll': 'copies bytes without looking at them',
   'backup/folder.ts:readBackup': 'reads a file for parseSidecar',
   'backup/folder.ts:readBackups': 'reads files for parseSidecar',
@@ -44,5 +53,6 @@ export const NO_TARGETS: Readonly<Record<string, string>> = {
   'cli/command.ts:readDataset': 'opens a store',
   'cli/input.ts:openInput': 'opens a file',
   'cli/snapshot-history.ts:readHistory': 'asks a dataset',
+  'offsite/read-car.ts:readCar': 'copies bytes without looking at them',
   'verify/verify.ts:openTarget': 'opens a dataset',
 }

@@ -109,7 +109,7 @@ interface Packed {
 
 export const isWhole = ({ block }: Packed): boolean => cidMatches(block.cid, block.bytes)
 
-/** The blocks of a whole pack, unproved, as far as they parse; `end`: all of them do. */
+/** The blocks of a whole pack, unproved, as far as they parse, identity CIDs left out; `end`: all of them do. */
 export function readPack(bytes: Uint8Array, key: string): { packed: Packed[]; end: boolean } {
   const packed: Packed[] = []
   const frame = new SectionFrame()
@@ -118,8 +118,11 @@ export function readPack(bytes: Uint8Array, key: string): { packed: Packed[]; en
     for (let at = from; at < limit; at = frame.end) {
       frame.parse(bytes, at, at, limit)
       const cid = bytes.subarray(frame.cidAt, frame.blockAt)
+      const { hash, digest } = cidParts(cid)
+      // None of ours; of so small ones an object could hold more than memory does.
+      if (hash === 'identity') continue
       const block = { cid, bytes: bytes.subarray(frame.blockAt, frame.end) }
-      packed.push({ block, section: { digest: cidParts(cid).digest, at, length: frame.end - at } })
+      packed.push({ block, section: { digest, at, length: frame.end - at } })
     }
   } catch (error) {
     if (isCairnError(error)) return { packed, end: false }

@@ -7,7 +7,7 @@ import {
   printCarName,
   printTimestamp,
 } from '../../../src/backup/name.ts'
-import { parseSidecar, printSidecar } from '../../../src/backup/sidecar.ts'
+import { parseSidecar, printSidecar, type Sidecar } from '../../../src/backup/sidecar.ts'
 import { parseCount, parseJsonObject, parseTimeFlag } from '../../../src/cli/parse.ts'
 import { parseSpan } from '../../../src/cli/retention-options.ts'
 import { parseConfigFile } from '../../../src/config/config-file.ts'
@@ -22,7 +22,7 @@ import { demand, tokensOf, unlessRefused, type Target } from '../target.ts'
 const jsonSeeds = (...values: readonly unknown[]): Uint8Array[] =>
   values.map((value) => Buffer.from(JSON.stringify(value)))
 
-const SIDECAR = {
+export const SIDECAR: Omit<Sidecar, 'cid_counts'> & { readonly cid_counts: object } = {
   schema: 'cairn/car-sidecar@v1',
   dataset: 'main',
   identity: 'bidentity',

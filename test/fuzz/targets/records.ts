@@ -205,9 +205,24 @@ function mendCommit(bytes: Uint8Array): Uint8Array {
   }
 }
 
+/** The same commit of a replica, of a fenced dataset, and of one that took the place of another. */
+function replicated(bytes: Uint8Array): Uint8Array[] {
+  const { commit, cid } = decodeCommit(bytes)
+  const { generation } = commit
+  return [
+    { replica: { of: 's3://bucket/main', number: 7, cid } },
+    { fenced: { by: generation, count: 1 } },
+    { failovers: { count: 2, forks: [{ generation, next: 5 }] } },
+  ].map((replication) => encodeCommit({ ...commit, ...replication }).bytes)
+}
+
 const commit: Target = {
   name: 'commit',
-  covers: ['model/commit.ts:decodeCommit', 'model/settings.ts:readSettings'],
+  covers: [
+    'model/commit.ts:decodeCommit',
+    'model/replication.ts:replicationOf',
+    'model/settings.ts:readSettings',
+  ],
   kind: 'json',
   tokens: tokensOf(
     'null',
@@ -218,7 +233,7 @@ const commit: Target = {
     '{}',
     '[]',
   ),
-  seeds: () => golden('commit'),
+  seeds: () => golden('commit').flatMap((one) => [one, ...replicated(one)]),
   mend: mendCommit,
   run(bytes) {
     const decoded = unlessRefused(['pointer_damaged', 'format_unsupported'], () =>
