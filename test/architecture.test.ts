@@ -195,7 +195,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Where a third-party package may be named. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  '@aws-sdk/client-s3': ['s3/bucket.ts'],
+  '@aws-sdk/client-s3': ['s3/'],
   'age-encryption': ['car/age.ts'],
   lmdb: ['backend/lmdb/'],
   commander: ['cli/'],

@@ -41,7 +41,7 @@ export async function pruneCopies(
   if (!dryRun) {
     const going = verdicts.flatMap(({ item, keep }) => (keep ? [] : [item.backup]))
     for (const copy of deltasFirst(going, listing)) await removeCopy(bucket, copy, signal)
-    for (const { key, id } of uploads) await bucket.dropUpload(key, id, { signal })
+    for (const { key, id } of uploads) await bucket.uploads.drop(key, id, { signal })
   }
   return { listing, verdicts, uploads }
 }
@@ -71,7 +71,8 @@ async function staleUploads(
   const found = new Map<string, UnfinishedUpload>()
   const prefixes = ['', ...names.filter((name) => !objects.has(name))]
   for (const prefix of prefixes) {
-    for (const upload of await bucket.uploads(prefix, { signal })) found.set(upload.id, upload)
+    for (const upload of await bucket.uploads.unfinished(prefix, { signal }))
+      found.set(upload.id, upload)
   }
   return [...found.values()].filter(
     ({ key, begun }) => isCopyName(key) && isCarName(key) && now() - begun > UPLOAD_AGE_MS,

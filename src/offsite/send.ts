@@ -103,7 +103,7 @@ async function upload(car: Car, options: SendOptions): Promise<Uploaded> {
   const { signal } = options
   if (partsOf(sidecar.size_bytes).length === 1) return putWhole(car, options)
   const found = await findUpload(bucket, key, options)
-  const id = found?.id ?? (await bucket.beginUpload(key, { ...describe(sidecar), signal }))
+  const id = found?.id ?? (await bucket.uploads.begin(key, { ...describe(sidecar), signal }))
   try {
     return await uploadParts(car, id, found?.parts ?? [], options)
   } catch (error) {
@@ -111,7 +111,7 @@ async function upload(car: Car, options: SendOptions): Promise<Uploaded> {
     // Whoever else sends the same file has ended the upload that both had found.
     const isGone =
       isCairnError(error, 'backend_refused') &&
-      (await bucket.uploadedParts(key, id, { signal })) === undefined
+      (await bucket.uploads.parts(key, id, { signal })) === undefined
     if (!isGone) throw error
     const digests: string[] = []
     for await (const { bytes } of readParts(car, options)) digests.push(digestOf(bytes))
@@ -147,13 +147,13 @@ async function uploadParts(
     const part = known.get(number)
     if (part?.size === bytes.length && part.sha256 === digestOf(bytes)) return part
     sentBytes += bytes.length
-    return bucket.uploadPart(key, id, number, bytes, options)
+    return bucket.uploads.part(key, id, number, bytes, options)
   }
   for await (const part of inOrder(readParts(car, options), send, PARTS_AT_ONCE)) {
     parts.push(part)
     options.onBytes(part.size)
   }
-  await bucket.endUpload(key, id, parts, options)
+  await bucket.uploads.end(key, id, parts, options)
   return { digests: parts.map(({ sha256 }) => sha256), sentBytes }
 }
 
@@ -168,9 +168,11 @@ async function findUpload(
   key: string,
   { signal }: SendOptions,
 ): Promise<FoundUpload | undefined> {
-  const uploads = (await bucket.uploads(key, { signal })).filter((one) => one.key === key)
+  const uploads = (await bucket.uploads.unfinished(key, { signal })).filter(
+    (one) => one.key === key,
+  )
   for (const { id } of uploads.toSorted((a, b) => b.begun - a.begun)) {
-    const parts = await bucket.uploadedParts(key, id, { signal })
+    const parts = await bucket.uploads.parts(key, id, { signal })
     if (parts !== undefined) return { id, parts }
   }
   return undefined

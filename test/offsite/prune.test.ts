@@ -151,8 +151,8 @@ test('uploads that nobody ended go after a week, and no others', async () => {
     await addBackup(site.folder, 'cut', { at: 2 * DAY })
     const options = { address: site.address, policy: { last: 9 } }
     await site.inBucket(async (bucket) => {
-      await bucket.beginUpload('cut.car')
-      await bucket.beginUpload('not-ours.bin')
+      await bucket.uploads.begin('cut.car')
+      await bucket.uploads.begin('not-ours.bin')
     })
     const early = site.context({ now: () => Date.now() + 6 * DAY })
     expect(await pruneOffsiteTask(early, options)).toMatchObject({ dropped_uploads: 0 })
@@ -161,7 +161,9 @@ test('uploads that nobody ended go after a week, and no others', async () => {
       dropped_uploads: 1,
     })
     expect(await pruneOffsiteTask(late, options)).toMatchObject({ dropped_uploads: 1 })
-    expect(await site.inBucket((bucket) => bucket.uploads('cut.car'))).toEqual([])
-    expect(await site.inBucket((bucket) => bucket.uploads('not-ours.bin'))).toHaveLength(1)
+    expect(await site.inBucket((bucket) => bucket.uploads.unfinished('cut.car'))).toEqual([])
+    expect(await site.inBucket((bucket) => bucket.uploads.unfinished('not-ours.bin'))).toHaveLength(
+      1,
+    )
   }
 })

@@ -69,33 +69,33 @@ test('a large one goes in parts; an upload that was cut off is found again, and 
   expect((await site.listing()).backups[0]?.sidecar.sha256).toBe(sidecar.sha256)
   const verified = await pushTask(site.context(), { address: site.address, verify: true })
   expect(verified.status).toBe('already_pushed')
-  expect(await site.inBucket((bucket) => bucket.uploads('large.car'))).toEqual([])
+  expect(await site.inBucket((bucket) => bucket.uploads.unfinished('large.car'))).toEqual([])
 })
 
 async function partsThere(site: Awaited<ReturnType<typeof newSite>>): Promise<number> {
   return site.inBucket(async (bucket) => {
-    const [upload] = await bucket.uploads('large.car')
+    const [upload] = await bucket.uploads.unfinished('large.car')
     if (upload === undefined) return 0
-    return (await bucket.uploadedParts('large.car', upload.id))?.length ?? 0
+    return (await bucket.uploads.parts('large.car', upload.id))?.length ?? 0
   })
 }
 
 test('two who go on with the same upload both end well', async () => {
   const site = await newSite(minio())
   await addBackup(site.folder, 'large', { size: PART + 5 })
-  await site.inBucket((bucket) => bucket.beginUpload('large.car'))
+  await site.inBucket((bucket) => bucket.uploads.begin('large.car'))
   const pushes = [1, 2].map(() => pushTask(site.context(), { address: site.address }))
   for (const record of await Promise.all(pushes)) expect(record.pushed).toBe(1)
   expect((await pushTask(site.context(), { address: site.address, verify: true })).pushed).toBe(0)
-  expect(await site.inBucket((bucket) => bucket.uploads('large.car'))).toEqual([])
+  expect(await site.inBucket((bucket) => bucket.uploads.unfinished('large.car'))).toEqual([])
 })
 
 test('a part that is there and is not ours is sent again', async () => {
   const site = await newSite(minio())
   const { sidecar } = await addBackup(site.folder, 'large', { size: PART + 5 })
   await site.inBucket(async (bucket) => {
-    const id = await bucket.beginUpload('large.car')
-    await bucket.uploadPart('large.car', id, 1, new Uint8Array(PART))
+    const id = await bucket.uploads.begin('large.car')
+    await bucket.uploads.part('large.car', id, 1, new Uint8Array(PART))
   })
   const record = await pushTask(site.context(), { address: site.address })
   expect(record.sent_bytes).toBe(PART + 5)

@@ -213,8 +213,8 @@ const buckets: Target = {
         infos.every(({ key, size }) => typeof key === 'string' && typeof size === 'number'),
         'an object has a key and a size',
       )
-      await ask(() => bucket.uploads(''))
-      await ask(() => bucket.uploadedParts('key', 'upload'))
+      await ask(() => bucket.uploads.unfinished(''))
+      await ask(() => bucket.uploads.parts('key', 'upload'))
       await ask(() => bucket.head('key'))
       await ask(() => bucket.delete(['key']))
       const got = await ask(() => bucket.get('key', { limit: GET_LIMIT }))
