@@ -14,6 +14,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { CairnError, throwIfAborted } from '../errors.ts'
 import type { BucketAddress } from './address.ts'
+import { bytesWithin } from './body.ts'
 import {
   Connection,
   cutOff,
@@ -28,13 +29,7 @@ import {
 import { answerOf, bucketError, isMissing, isPassing, isTaken } from './errors.ts'
 import { Uploads } from './uploads.ts'
 
-export type {
-  RequestCounts,
-  RequestKind,
-  RequestOptions,
-  PutOptions,
-  EffectOptions,
-} from './connection.ts'
+export type { RequestCounts, RequestOptions, PutOptions, EffectOptions } from './connection.ts'
 export type { UnfinishedUpload, UploadedPart } from './uploads.ts'
 
 const LIST_PAGE = 1_000
@@ -354,32 +349,6 @@ function isWholePage(page: ListObjectsV2CommandOutput): boolean {
   const { IsTruncated, KeyCount, Contents = [], CommonPrefixes = [] } = page
   if (IsTruncated === undefined) return false
   return KeyCount === undefined || KeyCount === Contents.length + CommonPrefixes.length
-}
-
-/** undefined: there is more than `most`. What an answer says of its length may be wrong, or missing. */
-async function bytesWithin(
-  { Body, ContentLength = 0 }: GetObjectCommandOutput,
-  most: number,
-): Promise<Uint8Array | undefined> {
-  if (Body === undefined) return new Uint8Array(0)
-  if (ContentLength > most) {
-    if ('destroy' in Body) Body.destroy()
-    return undefined
-  }
-  const pieces: Uint8Array[] = []
-  let size = 0
-  for await (const piece of Body as AsyncIterable<Uint8Array>) {
-    size += piece.length
-    if (size > most) return undefined
-    pieces.push(piece)
-  }
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
 }
 
 /** Between the signature and the wire. */
