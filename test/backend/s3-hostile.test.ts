@@ -50,6 +50,15 @@ test('foreign objects are passed over', async () => {
   expect((await (await site.openPlain()).newest('main', -1))?.number).toBe(2)
 })
 
+test('a commit whose number is far beyond all others is damage, and is told at once', async () => {
+  const site = await newSite()
+  await commitMany(await site.openPlain(), 3)
+  const copied = await site.bucket.get(commitKey('main', 2))
+  await site.bucket.put(commitKey('main', 999_999_999_999), copied?.bytes ?? new Uint8Array(0))
+  await site.bucket.delete(['datasets/main/head'])
+  await expectError((await site.openPlain()).hasBlocks([block(10).cid]), 'pointer_damaged')
+})
+
 test('a pack with a name of the far future hides none that come later', async () => {
   const site = await newSite()
   const reader = await site.openPlain()

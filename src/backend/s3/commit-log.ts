@@ -20,7 +20,7 @@ import {
   type MarkKind,
 } from './layout.ts'
 import type { Locations } from './locations.ts'
-import { decodeCommitObject, LARGEST_OBJECT, type CommitObject } from './pack.ts'
+import { damaged, decodeCommitObject, LARGEST_OBJECT, type CommitObject } from './pack.ts'
 
 /** How long ago a number may have been seen to be free: less than anything forgotten is old. */
 export const FRESH_MS = 60_000
@@ -30,6 +30,8 @@ const AHEAD = 8
 const HINT_EVERY = 16
 const HINT_BYTES = 64
 const AT_ONCE = 16
+/** Writers fold after far fewer: a number so far ahead of what was folded is none of theirs. */
+const MOST_UNFOLDED = 1_000_000
 const HINT = /^\d{1,12}$/
 
 export interface Head {
@@ -195,6 +197,9 @@ export class CommitLog {
     const newest = (await this.advance(dataset, options))?.number ?? -1
     const { floor, folded } = await this.marks(dataset, options)
     const first = Math.max(folded + 1, floor)
+    if (newest - first >= MOST_UNFOLDED) {
+      throw damaged(commitKey(dataset, newest), 'the commits before it are not there')
+    }
     const wanted: number[] = []
     for (let number = first; number <= newest; number++) {
       if (!this.locations.has(commitKey(dataset, number))) wanted.push(number)

@@ -147,7 +147,7 @@ function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
   return Buffer.compare(bytes.subarray(0, start.length), start) === 0
 }
 
-function damaged(key: string, why: string): CairnError {
+export function damaged(key: string, why: string): CairnError {
   return new CairnError('pointer_damaged', `The object ${key} of the bucket is damaged: ${why}.`, {
     hint: 'If the bucket keeps versions, bring an older one back; else restore from a backup.',
     key,
