@@ -117,8 +117,11 @@ test('who leaves is gone and the scene is saved; the same name again takes the p
   elsewhere.socket.terminate()
   await program.says(/✓ Session saved to disk \(reason: user_disconnect:Bob\)/)
   await expect.poll(() => ada.heard.at(-1)).toEqual({ type: 'users', users: ['Ada'] })
-  const facts = await readFile(join(cwd, 'scene-data', 'session_metadata.json'), 'utf8')
-  expect(JSON.parse(facts)).toMatchObject({ reason: 'user_disconnect:Bob', user_count: 1 })
+  const facts = join(cwd, 'scene-data', 'session_metadata.json')
+  // Written for people, behind the save.
+  await expect
+    .poll(async (): Promise<unknown> => JSON.parse(await readFile(facts, 'utf8')))
+    .toMatchObject({ reason: 'user_disconnect:Bob', user_count: 1 })
 })
 
 test('what makes no sense is refused, and the server goes on', async () => {

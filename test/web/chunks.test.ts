@@ -109,7 +109,7 @@ test('shows which chunks the last build rewrote, by pointer, by keyboard and as 
   await expectFits(page)
   await page.getByLabel('Compared with').selectOption('seq:0')
   await page.getByText(/^Since snapshot 0, snapshot 31 rewrote/).waitFor()
-  expect(page.url()).toContain('against=seq%3A0')
+  await expect.poll(() => page.url()).toContain('against=seq%3A0')
   await page.getByLabel('Snapshot', { exact: true }).selectOption('seq:0')
   await page.getByText(/^Snapshot 0 has 0 entries/).waitFor()
 }, 120_000)

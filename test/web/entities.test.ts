@@ -95,7 +95,7 @@ test('finds by the beginning of an id, and shows what is written while one looks
   await page.getByLabel('Id begins with').fill('note:0000')
   await page.getByText('note:00006').waitFor()
   await expect.poll(() => page.getByRole('rowheader').count()).toBe(2)
-  expect(page.url()).toContain('prefix=note%3A0000')
+  await expect.poll(() => page.url()).toContain('prefix=note%3A0000')
   await client.put('note:0000-new', { fresh: true })
   await page.getByRole('link', { name: 'note:0000-new' }).waitFor({ timeout: 9000 })
   await page.getByText('10,001 now').waitFor()
