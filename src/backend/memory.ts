@@ -6,7 +6,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { CairnError, throwIfAborted } from '../errors.ts'
-import { bytesEqual, cidKey, cidParts, digestKey } from '../model/cid.ts'
+import { bytesEqual, cidKey, cidParts, digestKey, inlineBytes } from '../model/cid.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import type {
   Backend,
@@ -318,10 +318,4 @@ function leaseIdOf(staging: Staging): string {
 function copyBlock({ cid, bytes }: Block): Block {
   cidParts(cid)
   return { cid: new Uint8Array(cid), bytes: new Uint8Array(bytes) }
-}
-
-/** The bytes of an identity CID, which no store needs to keep. */
-function inlineBytes(cid: CidBytes): Uint8Array | undefined {
-  const { hash, digest } = cidParts(cid)
-  return hash === 'identity' ? digest : undefined
 }

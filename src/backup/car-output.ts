@@ -11,9 +11,9 @@ import { encryptTo } from '../car/age.ts'
 import { FileSink } from '../car/file-sink.ts'
 import { CarV2Writer } from '../car/writer-v2.ts'
 import { CarWriter, type BlockWriter, type CarSink, type CarWritten } from '../car/writer.ts'
-import { CairnError } from '../errors.ts'
 import type { CidBytes } from '../model/cid.ts'
 import { Handoff } from '../util/handoff.ts'
+import { readAll } from './read-file.ts'
 import { openSpool } from './spool.ts'
 
 export interface CarForm {
@@ -28,8 +28,6 @@ export interface FileWritten {
   readonly bytes: number
   readonly sha256: string
 }
-
-const READ_BYTES = 1 << 20
 
 export class CarOutput {
   readonly #form: CarForm
@@ -80,21 +78,6 @@ export class CarOutput {
 
   #plain(): CarSink {
     return this.#sealed ?? this.#to
-  }
-}
-
-/** All bytes of a file, in parts that are good until the next is asked for. */
-export async function* readAll(file: FileHandle, size: number): AsyncGenerator<Uint8Array> {
-  const buffer = new Uint8Array(Math.min(READ_BYTES, Math.max(1, size)))
-  for (let at = 0; at < size;) {
-    const { bytesRead } = await file.read(buffer, 0, Math.min(buffer.length, size - at), at)
-    if (bytesRead === 0) {
-      throw new CairnError('invalid_car', `A file of ${size} bytes ended after ${at}.`, {
-        hint: 'It was changed meanwhile; try again.',
-      })
-    }
-    yield buffer.subarray(0, bytesRead)
-    at += bytesRead
   }
 }
 

@@ -9,7 +9,6 @@
  * A process that dies anywhere leaves no half file under a final name; one that dies within 4 leaves a
  * whole CAR without a sidecar, which counts for nothing.
  */
-import { createHash } from 'node:crypto'
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { CarFile } from '../car/file.ts'
@@ -19,11 +18,12 @@ import type { ExportCarOptions, ExportedCar } from '../engine/export-car.ts'
 import { CairnError, throwIfAborted } from '../errors.ts'
 import { decodeCheckpoint, type Checkpoint } from '../model/checkpoint.ts'
 import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
-import { CarOutput, readAll, type CarForm, type FileWritten } from './car-output.ts'
+import { CarOutput, type CarForm, type FileWritten } from './car-output.ts'
 import { readBackups, type Backup, type BackupFolder } from './folder.ts'
 import { pathsBeside, printTimestamp, unfinishedName } from './name.ts'
 import { publishAs, publishNamed, type Written } from './publish-backup.ts'
 import { checkFolder, refuseExisting, removeStale } from './publish.ts'
+import { hashAll } from './read-file.ts'
 import { sidecarOf, type CarFacts, type Sidecar } from './sidecar.ts'
 import { requireSpace } from './space.ts'
 
@@ -148,7 +148,7 @@ async function findSame(
       [...encrypted_to].sort().join() === wanted
     if (!fits) continue
     await using file = await open(backup.paths.car)
-    if ((await hashOf(file, size_bytes)) === sha256) return backup
+    if ((await hashAll(file, size_bytes, 'read back')) === sha256) return backup
   }
   return undefined
 }
@@ -254,7 +254,7 @@ async function prove(
   { recipients, tempDir, signal, onProgress }: WriteCarOptions,
 ): Promise<void> {
   const { size } = await file.stat()
-  if (size !== bytes || (await hashOf(file, size, { signal, onProgress })) !== sha256)
+  if (size !== bytes || (await hashAll(file, size, 'read back', { signal, onProgress })) !== sha256)
     throw notAsWritten('its bytes are not those that were written')
   if (recipients.length > 0) return
   const car = await CarFile.open(path, { tempDir, signal })
@@ -273,20 +273,4 @@ function notAsWritten(why: string): CairnError {
   return new CairnError('invalid_car', `The CAR cannot be read back as it was written: ${why}.`, {
     hint: 'The disk or its memory is at fault: check both, and write it elsewhere. No backup was made.',
   })
-}
-
-async function hashOf(
-  file: FileHandle,
-  size: number,
-  { signal, onProgress }: Pick<WriteCarOptions, 'signal' | 'onProgress'> = {},
-): Promise<string> {
-  const hash = createHash('sha256')
-  let done = 0
-  for await (const part of readAll(file, size)) {
-    throwIfAborted(signal)
-    hash.update(part)
-    done += part.length
-    onProgress?.({ step: 'read back', done, total: size, unit: 'bytes' })
-  }
-  return hash.digest('hex')
 }

@@ -6,8 +6,8 @@
  */
 import { setImmediate } from 'node:timers/promises'
 import { linksOf } from '../content/links.ts'
-import { CODEC_RAW, cidKey, cidParts, type CidBytes } from '../model/cid.ts'
-import { inlineBytes, problemOf, seenIn, type Seen } from '../reach/met.ts'
+import { inlineBytes, CODEC_RAW, cidKey, cidParts, type CidBytes } from '../model/cid.ts'
+import { problemOf, seenIn, type Seen } from '../reach/met.ts'
 import type { CallOptions } from '../store/backend.ts'
 import type { BlockReader } from '../store/proved.ts'
 import { orAborted } from '../util/abortable.ts'

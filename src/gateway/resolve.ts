@@ -5,8 +5,15 @@
  */
 import { decodeContent } from '../content/links.ts'
 import { CairnError } from '../errors.ts'
-import { CODEC_DAG_PB, CODEC_RAW, cidParts, linkOf, printCid, type CidBytes } from '../model/cid.ts'
-import { inlineBytes } from '../reach/met.ts'
+import {
+  inlineBytes,
+  CODEC_DAG_PB,
+  CODEC_RAW,
+  cidParts,
+  linkOf,
+  printCid,
+  type CidBytes,
+} from '../model/cid.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { getProvedBlocks, type BlockReader } from '../store/proved.ts'
 import type { ContentPath } from './content-path.ts'

@@ -109,6 +109,12 @@ export function cidParts(cid: Uint8Array): CidParts {
   return { codec, hash: 'sha2-256', digest }
 }
 
+/** The bytes that an identity CID holds itself: there is no block, and no store needs to keep one. */
+export function inlineBytes(cid: CidBytes): Uint8Array | undefined {
+  const { hash, digest } = cidParts(cid)
+  return hash === 'identity' ? digest : undefined
+}
+
 /** Whether `bytes` are what `cid` names. */
 export function cidMatches(cid: Uint8Array, bytes: Uint8Array): boolean {
   const { hash, digest } = cidParts(cid)

@@ -2,10 +2,8 @@
  * Bringing a copy back into a folder of backups: its bytes under a name that nobody looks for, which a pull
  * that was cut off finds again, then proved by their sha256, synced, and named as an export names them.
  */
-import { createHash } from 'node:crypto'
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { readAll } from '../backup/car-output.ts'
 import type { Backup } from '../backup/folder.ts'
 import { pathsBeside } from '../backup/name.ts'
 import { publishAll } from '../backup/publish-backup.ts'
@@ -16,11 +14,12 @@ import {
   syncFolder,
   writeTemporary,
 } from '../backup/publish.ts'
+import { hashAll } from '../backup/read-file.ts'
 import { printSidecar, printSums, type Sidecar } from '../backup/sidecar.ts'
 import { requireSpace } from '../backup/space.ts'
 import { writeFully } from '../car/file-sink.ts'
 import type { LongOptions } from '../engine/context.ts'
-import { CairnError, throwIfAborted } from '../errors.ts'
+import { CairnError } from '../errors.ts'
 import type { Bucket } from '../s3/bucket.ts'
 import { notTheCar, readCar } from './read-car.ts'
 
@@ -84,7 +83,10 @@ async function isPulled(path: string, sidecar: Sidecar, options: PullOptions): P
   if (file === undefined) return false
   await using opened = file
   const { size } = await opened.stat()
-  if (size === sidecar.size_bytes && (await hashOf(opened, size, options)) === sidecar.sha256)
+  if (
+    size === sidecar.size_bytes &&
+    (await hashAll(opened, size, 'prove', options)) === sidecar.sha256
+  )
     return true
   throw new CairnError('usage', `The file ${path} is there already, and is another one.`, {
     hint: 'Pull into another folder with --into, or move the file away.',
@@ -125,10 +127,10 @@ async function fetchProved(
   const before = Math.min((await file.stat()).size, size)
   await requireSpace(options.folder, size - before, `The copy ${key}`)
   let read = await fetchFrom(bucket, key, file, { from: before, size }, options)
-  let isGood = (await hashOf(file, size, options)) === sha256
+  let isGood = (await hashAll(file, size, 'prove', options)) === sha256
   if (!isGood && before > 0) {
     read += await fetchFrom(bucket, key, file, { from: 0, size }, options)
-    isGood = (await hashOf(file, size, options)) === sha256
+    isGood = (await hashAll(file, size, 'prove', options)) === sha256
   }
   if (isGood) return read
   await rm(path, { force: true })
@@ -161,20 +163,4 @@ async function fetchFrom(
   await file.truncate(size)
   await file.sync()
   return size - from
-}
-
-async function hashOf(
-  file: FileHandle,
-  size: number,
-  { signal, onProgress }: PullOptions,
-): Promise<string> {
-  const hash = createHash('sha256')
-  let done = 0
-  for await (const part of readAll(file, size)) {
-    throwIfAborted(signal)
-    hash.update(part)
-    done += part.length
-    onProgress?.({ step: 'prove', done, total: size, unit: 'bytes' })
-  }
-  return hash.digest('hex')
 }

@@ -5,8 +5,8 @@
  */
 import { linksOf } from '../content/links.ts'
 import { CairnError, throwIfAborted, toCairnError } from '../errors.ts'
-import { printCid, type CidBytes } from '../model/cid.ts'
-import { inlineBytes, problemOf, type Seen, type Visitor } from './met.ts'
+import { inlineBytes, printCid, type CidBytes } from '../model/cid.ts'
+import { problemOf, type Seen, type Visitor } from './met.ts'
 import type { SourceBlocks, WalkSource } from './source.ts'
 
 export interface ContentWalk {

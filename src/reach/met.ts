@@ -72,9 +72,3 @@ export function seenIn(table: DigestTable): Seen {
   }
   return { has: (cid) => table.has(keyOf(cid)), add: (cid) => table.set(keyOf(cid), 0) }
 }
-
-/** An identity CID holds its own bytes: there is no block. */
-export function inlineBytes(cid: CidBytes): Uint8Array | undefined {
-  const { hash, digest } = cidParts(cid)
-  return hash === 'identity' ? digest : undefined
-}

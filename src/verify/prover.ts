@@ -1,10 +1,10 @@
 /** Proving the parts of a dataset: every block is read and hashed, and must be what stands there. */
 import { toCairnError } from '../errors.ts'
-import { printCid, type CidBytes } from '../model/cid.ts'
+import { inlineBytes, printCid, type CidBytes } from '../model/cid.ts'
 import { isLeaf, type Leaf } from '../model/node.ts'
 import { checkedNode } from '../reach/checks.ts'
 import { walkContent } from '../reach/content.ts'
-import { inlineBytes, problemOf, type Seen } from '../reach/met.ts'
+import { problemOf, type Seen } from '../reach/met.ts'
 import { storeSource, type WalkSource } from '../reach/source.ts'
 import { eachTip, tipsOf } from '../reach/tips.ts'
 import type { Backend } from '../store/backend.ts'

@@ -3,12 +3,9 @@
  * Go program in tools/compose, which is built into a cache outside the checkout, once for each of its versions.
  */
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { access, mkdir, readFile, readdir, rename } from 'node:fs/promises'
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { goProgram } from '../helpers/go-program.ts'
 
 const run = promisify(execFile)
 const SOURCES = fileURLToPath(new URL('../../tools/compose', import.meta.url))
@@ -59,24 +56,7 @@ export interface Dockerfile {
 
 let built: Promise<string> | undefined
 
-async function tool(): Promise<string> {
-  const names = (await readdir(SOURCES)).toSorted()
-  const hash = createHash('sha256')
-  for (const name of names) hash.update(await readFile(join(SOURCES, name)))
-  const version = hash.digest('hex').slice(0, 12)
-  const cache = join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'cairn')
-  const path = join(cache, `compose-${version}-${process.platform}-${process.arch}`)
-  const there = await access(path).then(
-    () => true,
-    () => false,
-  )
-  if (there) return path
-  await mkdir(cache, { recursive: true })
-  const fresh = `${path}.${process.pid}`
-  await run('go', ['build', '-mod=readonly', '-o', fresh, '.'], { cwd: SOURCES })
-  await rename(fresh, path)
-  return path
-}
+const tool = (): Promise<string> => goProgram('compose', SOURCES)
 
 async function ask(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<unknown> {
   const path = await (built ??= tool())

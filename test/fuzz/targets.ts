@@ -45,7 +45,7 @@ export const NO_TARGETS: Readonly<Record<string, string>> = {
   'backend/kubo/old-files.ts:openOldFiles': 'opens a node',
   'backend/kubo/recover.ts:openRecovery': 'opens a node, whose blocks the target "commit" reads',
   'backend/s3/index.ts:openBucketStore': 'opens a store, whose objects the bucket targets read',
-  'backup/car-output.ts:readAll': 'copies bytes without looking at them',
+  'backup/read-file.ts:readAll': 'copies bytes without looking at them',
   'backup/folder.ts:readBackup': 'reads a file for parseSidecar',
   'backup/folder.ts:readBackups': 'reads files for parseSidecar',
   'backup/open-cars.ts:openCars': 'puts together decryptWith and CarFile.open',

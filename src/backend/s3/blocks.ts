@@ -1,5 +1,5 @@
 /** Reading blocks out of packs: neighbours come in one request, and what was read lately stays at hand. */
-import { cidMatches, cidParts, digestKey, type CidBytes } from '../../model/cid.ts'
+import { cidMatches, digestKey, inlineBytes, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import type { ByteLru } from '../../util/byte-lru.ts'
 import { keepsMoving, type Catalog } from './catalog.ts'
@@ -127,10 +127,4 @@ function rangesOf(wanted: readonly Wanted[]): Range[] {
     } else ranges.push({ key, from: at, end, wanted: [one], exact: true })
   }
   return ranges
-}
-
-/** The bytes of an identity CID, which no store needs to keep. */
-function inlineBytes(cid: CidBytes): Uint8Array | undefined {
-  const { hash, digest } = cidParts(cid)
-  return hash === 'identity' ? digest : undefined
 }

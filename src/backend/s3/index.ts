@@ -24,7 +24,7 @@ import { Clock } from './clock.ts'
 import { CommitLog, FRESH_MS, storeChanged } from './commit-log.ts'
 import { Committer } from './commit.ts'
 import { compactPacks } from './compact.ts'
-import { checkFitness, FORMAT } from './fitness.ts'
+import { checkFitness } from './fitness.ts'
 import { FOLD_EVERY, foldCommits } from './fold.ts'
 import { deleteForgotten, raiseFloor } from './forget.ts'
 import { LeaseObjects } from './lease-objects.ts'
@@ -32,6 +32,7 @@ import { Locations } from './locations.ts'
 import { PACK_BYTES, type Section } from './pack.ts'
 import { PackWriter } from './pack-writer.ts'
 import { BucketStaging } from './staging.ts'
+import { storeStatus } from './status.ts'
 import { SweepStates } from './sweep-state.ts'
 import { beginSweep } from './sweep.ts'
 
@@ -304,25 +305,7 @@ export class BucketBackend implements Backend {
 
   async status(options?: CallOptions): Promise<StoreStatus> {
     return await this.#tracked(options, async () => {
-      await this.#catalog.refresh(options)
-      const { count, bytes } = this.#catalog.packs
-      const { requests, bytesIn, bytesOut } = this.#bucket.counts
-      return {
-        synced: undefined,
-        sizeBytes: bytes,
-        freeBytes: undefined,
-        notes: [],
-        details: {
-          location: this.location,
-          format: FORMAT,
-          packs: count,
-          ...Object.fromEntries(
-            Object.entries(requests).map(([kind, n]) => [`requests_${kind}`, n]),
-          ),
-          bytes_in: bytesIn,
-          bytes_out: bytesOut,
-        },
-      }
+      return await storeStatus(this.#bucket, this.#catalog, options)
     })
   }
 

@@ -1,5 +1,4 @@
 /** Copying the blocks that stay out of packs that will go. */
-import { digestKey } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import { isWhole, LARGEST_OBJECT, readPack, type Section } from './pack.ts'
 import type { PackWriter } from './pack-writer.ts'
@@ -25,20 +24,4 @@ export async function copyLiving(
     options,
   )
   return 'copied'
-}
-
-/** Digests that were said to be needed. */
-export class DigestSet {
-  readonly #digests = new Set<string>()
-
-  /** Digests of 32 bytes, one behind the other. */
-  addAll(bytes: Uint8Array): void {
-    for (let at = 0; at + 32 <= bytes.length; at += 32) {
-      this.#digests.add(digestKey(bytes.subarray(at, at + 32)))
-    }
-  }
-
-  has(digest: Uint8Array): boolean {
-    return this.#digests.has(digestKey(digest))
-  }
 }

@@ -23,7 +23,8 @@ import { parsePackKey, sweepKey } from './layout.ts'
 import { checkSound, pause, type BucketLease, type LeaseObjects } from './lease-objects.ts'
 import type { Section } from './pack.ts'
 import type { PackWriter } from './pack-writer.ts'
-import { copyLiving, DigestSet } from './repack.ts'
+import { DigestSet } from './digest-set.ts'
+import { copyLiving } from './repack.ts'
 import type { SweepState, SweepStates } from './sweep-state.ts'
 
 const POLL_MS = 250
