@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { writeFileSync } from 'node:fs'
+import { renameSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -116,16 +116,21 @@ test('a process that opened, wrote and closed ends by itself and leaves no regis
 
 test('a commit acknowledged in one process is seen by every later read of another', async () => {
   const acknowledged = join(dir, 'acknowledged')
-  writeFileSync(acknowledged, '-1')
+  // Renamed, not written over: a reader would meet a mixture of two numbers.
+  const acknowledge = (number: number): void => {
+    writeFileSync(`${acknowledged}.new`, String(number))
+    renameSync(`${acknowledged}.new`, acknowledged)
+  }
+  acknowledge(-1)
   const backend = await openLmdb({ dir, create: true })
   const worker = work('watch', { arg: acknowledged })
   await worker.said(1)
   for (let number = 0; number < 400; number++) {
     const bytes = new TextEncoder().encode(`commit ${number}`)
     expect(await backend.commit({ dataset: 'main', number, bytes, blocks: [] })).toBe('committed')
-    writeFileSync(acknowledged, String(number))
+    acknowledge(number)
   }
-  writeFileSync(acknowledged, '-2')
+  acknowledge(-2)
   expect(await worker.ended()).toBe(0)
   const report = JSON.parse(worker.lines[1] ?? '') as { behind: number; seen: number }
   expect(report.behind).toBe(0)
