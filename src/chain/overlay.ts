@@ -7,8 +7,8 @@
  * changes.
  */
 import type { Entry } from '../model/entry.ts'
-import { compareKeyAt, lowerBound } from '../model/run.ts'
-import { liveRank, type LeafPlace, type Tree } from '../tree/tree.ts'
+import { OrderedLookup } from '../tree/ordered-lookup.ts'
+import type { Tree } from '../tree/tree.ts'
 
 export interface OverlayEntry {
   readonly key: string
@@ -82,24 +82,32 @@ export class Overlay {
   async #rank({ entries }: OverlayView): Promise<OverlayRanks> {
     const before = new Float64Array(entries.length)
     const shift = new Float64Array(entries.length + 1)
-    for (const [i, { key, entry }] of entries.entries()) {
-      const rank = this.#ranks.get(key) ?? (await this.#enterRank(key))
-      const behind = shift[i] ?? 0
+    let i = 0
+    let behind = 0
+    const lookup = new OrderedLookup(this.tree)
+    for (const { key, entry } of entries) {
+      const known = this.#ranks.get(key) ?? this.#enterRank(key, lookup)
+      const rank = known instanceof Promise ? await known : known
       before[i] = rank.before + behind
-      shift[i + 1] = behind + (entry.tip === null ? 0 : 1) - rank.live
+      behind += (entry.tip === null ? 0 : 1) - rank.live
+      shift[++i] = behind
     }
     return { before, shift }
   }
 
-  async #enterRank(key: string): Promise<TreeRank> {
-    const rank = rankIn(await this.tree.leafFor(key), key)
-    this.#ranks.set(key, rank)
-    return rank
+  #enterRank(key: string, lookup: OrderedLookup): TreeRank | Promise<TreeRank> {
+    const enter = ({ rank, live }: OrderedLookup): TreeRank => {
+      const known = { before: rank, live }
+      this.#ranks.set(key, known)
+      return known
+    }
+    const found = lookup.seek(key)
+    return found instanceof Promise ? found.then(enter) : enter(found)
   }
 
   /** How many live entries of the tree alone stand before `key`. */
   async rankInTree(key: string): Promise<number> {
-    return rankIn(await this.tree.leafFor(key), key).before
+    return (await new OrderedLookup(this.tree).seek(key)).rank
   }
 
   /** Live entities of tree and overlay together. */
@@ -108,13 +116,6 @@ export class Overlay {
     const { shift } = await this.ranksOf(view)
     return this.tree.liveCount + (shift[view.entries.length] ?? 0)
   }
-}
-
-function rankIn({ leaf, liveBefore }: LeafPlace, key: string): TreeRank {
-  const index = lowerBound(leaf, key)
-  const before = liveBefore + liveRank(leaf, index)
-  const found = index < leaf.count && compareKeyAt(leaf, index, key) === 0
-  return { before, live: found ? liveRank(leaf, index + 1) - liveRank(leaf, index) : 0 }
 }
 
 function merged(old: readonly OverlayEntry[], changed: Map<string, OverlayEntry>): OverlayEntry[] {

@@ -6,18 +6,35 @@ import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
 import type { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
-import { cborBlock, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
+import { cborBlock, cborCidOf, rawCidOf, type Block, type CidBytes } from '../model/cid.ts'
 import { MAX_BLOCK_BYTES } from '../model/node.ts'
 import { encodePlain } from './fast-cbor.ts'
 
 /** A JSON value (links are CID objects), bytes, or a stream of bytes. */
 export type ContentValue = unknown
 
+/**
+ * A content that was made here and links to nothing, so that it is whole by itself. A class, since that is believed
+ * of nothing that comes from outside.
+ */
+export class LeafBlock implements Block {
+  readonly cid: CidBytes
+  readonly bytes: Uint8Array
+
+  constructor(cid: CidBytes, bytes: Uint8Array) {
+    this.cid = cid
+    this.bytes = bytes
+  }
+}
+
+/** The block of what `encodePlain` gave. */
+export const plainBlock = (bytes: Uint8Array): LeafBlock => new LeafBlock(cborCidOf(bytes), bytes)
+
 export function encodeJson(value: ContentValue): Block {
   let bytes: Uint8Array
   try {
     const plain = encodePlain(value)
-    if (plain !== undefined) return cborBlock(plain)
+    if (plain !== undefined) return plainBlock(plain)
     bytes = dagCbor.encode(value)
   } catch (cause) {
     throw new CairnError('invalid_content', `A value cannot be stored: ${messageOf(cause)}.`, {
@@ -59,8 +76,11 @@ function isWellFormed(value: unknown): boolean {
   return Object.entries(value).every(([key, one]) => key.isWellFormed() && isWellFormed(one))
 }
 
-/** What plain JSON reads otherwise than DAG-JSON: links and bytes, and integers beyond 2^53. */
-const NEEDS_DAG_JSON = /"\/"|\\u002f|\d{16}/i
+/**
+ * What plain JSON reads otherwise than DAG-JSON: links and bytes, whichever way their "/" is written, and
+ * integers beyond 2^53.
+ */
+const NEEDS_DAG_JSON = /"\\?\/"|\\u002f|\d{16}/i
 
 export const needsDagJson = (text: string): boolean => NEEDS_DAG_JSON.test(text)
 
@@ -96,8 +116,8 @@ export function fitsOneBlock(bytes: Uint8Array): boolean {
   return bytes.length <= MAX_BLOCK_BYTES
 }
 
-export function encodeRaw(bytes: Uint8Array): Block {
-  return { cid: rawCidOf(bytes), bytes }
+export function encodeRaw(bytes: Uint8Array): LeafBlock {
+  return new LeafBlock(rawCidOf(bytes), bytes)
 }
 
 /** Bytes as a UnixFS file; its blocks go to `put` as they are made. Returns the file's CID. */

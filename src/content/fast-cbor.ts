@@ -18,7 +18,10 @@ const FLOAT_64 = 0xfb
 /** The most bytes that a head takes, or a number. */
 const HEAD_BYTES = 9
 
-const FIRST_BYTES = 1 << 14
+/** Small values share memory: an allocation of its own for each costs more than writing it. */
+const SHARED_BYTES = 1 << 15
+/** What is larger has memory of its own, so that none is kept for something else. */
+const MAX_SHARING = 1 << 12
 /** Whatever fits a block fits. */
 const MAX_BYTES = MAX_BLOCK_BYTES + HEAD_BYTES
 
@@ -39,31 +42,52 @@ function writeHead(to: Uint8Array, at: number, major: number, value: number): nu
 
 /** Each method says whether it wrote its part; if not, the whole value is the library's. */
 class Writer {
-  #bytes = new Uint8Array(FIRST_BYTES)
+  #bytes = new Uint8Array(SHARED_BYTES)
   #buffer = Buffer.from(this.#bytes.buffer)
   #view = new DataView(this.#bytes.buffer)
+  /** Where the value under way begins; what lies before it was given away. */
+  #start = 0
   #at = 0
+  /** Nothing but JSON is plain: no byte strings, and no member `__proto__`. */
+  isStrict = false
 
-  write(value: unknown): Uint8Array | undefined {
-    this.#at = 0
-    if (!this.#value(value, MAX_DEPTH) || this.#at > MAX_BLOCK_BYTES) return undefined
-    // Many small values share memory: an allocation of its own for each costs more than writing it.
-    const { buffer, byteOffset, length } = Buffer.from(this.#bytes.subarray(0, this.#at))
-    return new Uint8Array(buffer, byteOffset, length)
+  /** `known` itself, if those are the bytes. */
+  write(value: unknown, known?: Uint8Array): Uint8Array | undefined {
+    // What was made for a large value is not kept by small ones.
+    if (this.#bytes.length > SHARED_BYTES) this.#use(new Uint8Array(SHARED_BYTES))
+    this.#at = this.#start
+    if (!this.#value(value, MAX_DEPTH)) return undefined
+    const [start, end] = [this.#start, this.#at]
+    if (end - start > MAX_BLOCK_BYTES) return undefined
+    if (
+      known?.length === end - start &&
+      this.#buffer.compare(known, 0, known.length, start, end) === 0
+    )
+      return known
+    if (end - start > MAX_SHARING) return this.#bytes.slice(start, end)
+    this.#start = end
+    return new Uint8Array(this.#bytes.buffer, start, end - start)
   }
 
   #reserve(size: number): boolean {
-    return this.#at + size <= this.#bytes.length || this.#grow(this.#at + size)
+    return this.#at + size <= this.#bytes.length || this.#grow(this.#at - this.#start + size)
   }
 
+  /** The value under way goes on in other memory, with room for `size` bytes of it. */
   #grow(size: number): boolean {
     if (size > MAX_BYTES) return false
-    const larger = new Uint8Array(Math.min(Math.max(size, 2 * this.#bytes.length), MAX_BYTES))
-    larger.set(this.#bytes.subarray(0, this.#at))
-    this.#bytes = larger
-    this.#buffer = Buffer.from(larger.buffer)
-    this.#view = new DataView(larger.buffer)
+    const larger = new Uint8Array(Math.min(Math.max(SHARED_BYTES, 2 * size), MAX_BYTES))
+    larger.set(this.#bytes.subarray(this.#start, this.#at))
+    this.#at -= this.#start
+    this.#use(larger)
     return true
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#start = 0
+    this.#bytes = bytes
+    this.#buffer = Buffer.from(bytes.buffer)
+    this.#view = new DataView(bytes.buffer)
   }
 
   #value(value: unknown, depth: number): boolean {
@@ -128,6 +152,7 @@ class Writer {
     if (prototype === Object.prototype)
       return this.#map(value as Readonly<Record<string, unknown>>, depth)
     if (prototype !== Uint8Array.prototype && prototype !== Buffer.prototype) return false
+    if (this.isStrict) return false
     return this.#byteString(value as Uint8Array)
   }
 
@@ -154,7 +179,8 @@ class Writer {
     const keys = Object.keys(map)
     const values = Object.values(map)
     const order = keyOrder(keys)
-    if (order === undefined || !this.#reserve(HEAD_BYTES)) return false
+    if (order === undefined || (order.hasProto && this.isStrict)) return false
+    if (!this.#reserve(HEAD_BYTES)) return false
     this.#at = writeHead(this.#bytes, this.#at, MAP, keys.length)
     for (const { index, start, end } of order.fields) {
       if (!this.#key(order.bytes, start, end)) return false
@@ -191,10 +217,20 @@ let isWriting = false
  * what reading the value throws. A getter that has another value encoded meanwhile gets the library's too.
  */
 export function encodePlain(value: unknown): Uint8Array | undefined {
+  return write(value, false)
+}
+
+/** The same, of nothing but JSON: bytes are not plain. Gives `known` itself, if those are the bytes. */
+export function encodePlainJson(value: unknown, known?: Uint8Array): Uint8Array | undefined {
+  return write(value, true, known)
+}
+
+function write(value: unknown, isStrict: boolean, known?: Uint8Array): Uint8Array | undefined {
   if (isWriting) return undefined
   isWriting = true
+  writer.isStrict = isStrict
   try {
-    return writer.write(value)
+    return writer.write(value, known)
   } finally {
     isWriting = false
   }

@@ -13,6 +13,8 @@ interface KeyOrder {
     readonly end: number
   }[]
   readonly bytes: Uint8Array
+  /** One of them is `__proto__`. */
+  readonly hasProto: boolean
 }
 
 const SLOTS = 256
@@ -61,7 +63,12 @@ function orderOf(keys: readonly string[]): KeyOrder | undefined {
     at += bytes.write(key, at)
     return { index, start, end: at }
   })
-  return { keys, fields, bytes: new Uint8Array(bytes.subarray(0, at)) }
+  return {
+    keys,
+    fields,
+    bytes: new Uint8Array(bytes.subarray(0, at)),
+    hasProto: keys.includes('__proto__'),
+  }
 }
 
 interface SizedKey {

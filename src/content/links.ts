@@ -1,5 +1,4 @@
 /** What a content block links to. Content may be dag-cbor, dag-json, dag-pb and raw blocks. */
-import * as dagCbor from '@ipld/dag-cbor'
 import * as dagJson from '@ipld/dag-json'
 import * as dagPb from '@ipld/dag-pb'
 import { CairnError } from '../errors.ts'
@@ -13,6 +12,7 @@ import {
   printCid,
   type CidBytes,
 } from '../model/cid.ts'
+import { dagCborValue } from '../model/dag-cbor.ts'
 import { scanLinks } from './scan-links.ts'
 import { cborLinks, pbLinks } from './written-links.ts'
 
@@ -35,7 +35,7 @@ export function linksOf(cid: CidBytes, bytes: Uint8Array): CidBytes[] {
 /** The value of a content block that is no raw block. */
 export function decodeContent(cid: CidBytes, codec: number, bytes: Uint8Array): unknown {
   try {
-    if (codec === CODEC_DAG_CBOR) return dagCbor.decode(bytes)
+    if (codec === CODEC_DAG_CBOR) return dagCborValue(bytes)
     if (codec === CODEC_DAG_JSON) return dagJson.decode(bytes)
     if (codec === CODEC_DAG_PB) return dagPb.decode(bytes)
   } catch (cause) {

@@ -22,11 +22,23 @@ import {
   settingsRecord,
   type DatasetSettings,
 } from './settings.ts'
+import type { SnapshotHeader } from './snapshot.ts'
 
 /** How much of the content is in a CAR: none, the tips' own blocks, or everything under them. */
 export type CarContent = 'index' | 'tips' | 'full'
 
-export interface Checkpoint {
+/** Where the log stands, and the chain in it. */
+export interface LogPlace {
+  readonly base: CidBytes | null
+  readonly recentCount: number
+  readonly chainFirst: number
+  readonly next: number
+  readonly nextOrdinal: number
+  readonly nextSeq: number
+  readonly totalCount: number
+}
+
+export interface Checkpoint extends LogPlace {
   /** The dataset's name where it was exported. */
   readonly dataset: string
   readonly identity: string
@@ -39,13 +51,20 @@ export interface Checkpoint {
   readonly since: CidBytes | null
   /** The list of the chain's blocks, oldest first; null: the chain is empty. */
   readonly chain: CidBytes | null
-  readonly base: CidBytes | null
-  readonly recentCount: number
-  readonly chainFirst: number
-  readonly next: number
-  readonly nextOrdinal: number
-  readonly nextSeq: number
-  readonly totalCount: number
+}
+
+/** As it was when the snapshot was built, without any chain over it. */
+export function placeAfter({ head, upto, seq, live }: SnapshotHeader): LogPlace {
+  return {
+    base: head,
+    recentCount: 0,
+    chainFirst: upto,
+    next: upto,
+    // A block has an entry at least, so no ordinal is above its first position.
+    nextOrdinal: upto,
+    nextSeq: seq + 1,
+    totalCount: live,
+  }
 }
 
 function checkpointBytes(checkpoint: Checkpoint): Uint8Array {

@@ -7,7 +7,7 @@
 import { hash } from 'node:crypto'
 import { base32 } from 'multiformats/bases/base32'
 import { CID } from 'multiformats/cid'
-import { CairnError } from '../errors.ts'
+import { CairnError, isCairnError } from '../errors.ts'
 import { parseUsualBase32, printBase32 } from './base32.ts'
 
 export type CidBytes = Uint8Array
@@ -30,10 +30,11 @@ export interface Block {
   readonly bytes: Uint8Array
 }
 
-/** In one call: a `Hash` object for each of many small blocks would cost as much again, and a collection of it. */
-function sha256(bytes: Uint8Array): Uint8Array {
-  return hash('sha256', bytes, 'buffer')
-}
+/**
+ * As a text, one char per byte. With a `Hash` object, or a Buffer for the answer, each of many small blocks would
+ * cost twice as much, and collections besides.
+ */
+const sha256 = (bytes: Uint8Array): string => hash('sha256', bytes, 'binary')
 
 /** The CID of `bytes` under one of the one-byte codecs (raw, dag-pb, dag-cbor). */
 function cidOf(codec: number, bytes: Uint8Array): CidBytes {
@@ -42,7 +43,8 @@ function cidOf(codec: number, bytes: Uint8Array): CidBytes {
   cid[1] = codec
   cid[2] = HASH_SHA2_256
   cid[3] = DIGEST_BYTES
-  cid.set(sha256(bytes), 4)
+  const digest = sha256(bytes)
+  for (let i = 0; i < DIGEST_BYTES; i++) cid[4 + i] = digest.charCodeAt(i)
   return cid
 }
 
@@ -74,6 +76,8 @@ export interface CidParts {
  * sha2-256 or identity, at most 40 bytes: whatever else is an `invalid_entry`.
  */
 export function cidParts(cid: Uint8Array): CidParts {
+  if (cid.length === CID_BYTES && isUsualCid(cid))
+    return { codec: cid[1] ?? 0, hash: 'sha2-256', digest: cid.subarray(4) }
   const refuse = (why: string): never => {
     throw new CairnError('invalid_entry', `This is not a CID that Cairn takes: ${why}.`, {
       hint: 'Use a CIDv1 with a sha2-256 (or short identity) hash; `ipfs cid base32` converts.',
@@ -118,7 +122,10 @@ export function inlineBytes(cid: CidBytes): Uint8Array | undefined {
 /** Whether `bytes` are what `cid` names. */
 export function cidMatches(cid: Uint8Array, bytes: Uint8Array): boolean {
   const { hash, digest } = cidParts(cid)
-  return bytesEqual(hash === 'identity' ? bytes : sha256(bytes), digest)
+  if (hash === 'identity') return bytesEqual(bytes, digest)
+  const actual = sha256(bytes)
+  for (let i = 0; i < DIGEST_BYTES; i++) if (digest[i] !== actual.charCodeAt(i)) return false
+  return true
 }
 
 export function bytesEqual(a: Uint8Array, b: Uint8Array): boolean {
@@ -160,6 +167,16 @@ export function parseCid(text: string): CidBytes {
   }
   cidParts(bytes)
   return bytes
+}
+
+/** Undefined for what is no CID, or none of a block here. */
+export function readCid(text: string): CidBytes | undefined {
+  try {
+    return parseCid(text)
+  } catch (error) {
+    if (isCairnError(error)) return undefined
+    throw error
+  }
 }
 
 /**

@@ -33,22 +33,22 @@ export function printCursor(cursor: Cursor): string {
 
 /** Reads a cursor that must be of this dataset and direction. */
 export function parseCursor(text: string, dataset: string, descending: boolean): Cursor {
-  if (typeof text !== 'string') throw refused('it is not a text')
+  if (typeof text !== 'string') throw cursorRefused('it is not a text')
   const bytes = Buffer.from(text, 'base64url')
   const body = bytes.subarray(0, -CHECK_BYTES)
   const fits = body.length > HEAD_BYTES && body.length <= HEAD_BYTES + MAX_ID_BYTES
-  if (!fits || bytes.toString('base64url') !== text) throw refused('it is not one')
+  if (!fits || bytes.toString('base64url') !== text) throw cursorRefused('it is not one')
   if (!digest(body, CHECK_BYTES).equals(bytes.subarray(-CHECK_BYTES)))
-    throw refused('it was changed')
-  if (body[0] !== FORMAT) throw refused('another version of Cairn made it')
+    throw cursorRefused('it was changed')
+  if (body[0] !== FORMAT) throw cursorRefused('another version of Cairn made it')
   if (!body.subarray(2, HEAD_BYTES).equals(digest(dataset, DATASET_BYTES))) {
-    throw refused('it belongs to another dataset')
+    throw cursorRefused('it belongs to another dataset')
   }
-  if (body[1] !== (descending ? 1 : 0)) throw refused('it runs in the other direction')
+  if (body[1] !== (descending ? 1 : 0)) throw cursorRefused('it runs in the other direction')
   return { dataset, descending, after: body.toString('latin1', HEAD_BYTES) }
 }
 
-function refused(why: string): CairnError {
+export function cursorRefused(why: string): CairnError {
   return new CairnError('invalid_cursor', `The cursor cannot be used: ${why}.`, {
     hint: 'Begin again without a cursor, or pass `next_cursor` as it was given.',
   })

@@ -2,6 +2,7 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import { CairnError } from '../errors.ts'
 import { bytesEqual, isEngineCid, linkOf, type CidBytes } from './cid.ts'
+import { dagCborValue } from './dag-cbor.ts'
 
 export type IpldMap = Readonly<Record<string, unknown>>
 
@@ -44,7 +45,7 @@ function isTakenForLink(map: object): boolean {
 export function decodeIpldMap(bytes: Uint8Array, schema: string): IpldMap {
   let value: unknown
   try {
-    value = dagCbor.decode(bytes)
+    value = dagCborValue(bytes)
   } catch (cause) {
     throw notA(schema, cause)
   }

@@ -64,11 +64,14 @@ export function isLeaf(node: Node): node is Leaf {
   return node.level === 0
 }
 
+export const FOREIGN_TREE_HINT =
+  'The tree was not written by Cairn; restore it from a backup that verifies.'
+
 /** A node that must be a branch, because its level says so. */
 export function branchOf(node: Node): Branch {
   if (!isLeaf(node)) return node
   throw new CairnError('invalid_block', 'A leaf stands where a branch must be.', {
-    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
+    hint: FOREIGN_TREE_HINT,
   })
 }
 
@@ -76,7 +79,7 @@ export function branchOf(node: Node): Branch {
 export function leafOf(node: Node): Leaf {
   if (isLeaf(node)) return node
   throw new CairnError('invalid_block', 'A branch stands where a leaf must be.', {
-    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
+    hint: FOREIGN_TREE_HINT,
   })
 }
 

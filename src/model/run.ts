@@ -66,12 +66,28 @@ export function compareKeyAt(run: Run, index: number, key: string, skip = 0): nu
 
 /** The index of the first record from `from` on whose key is not below `key`. */
 export function lowerBound(run: Run, key: string, from = 0): number {
+  const side = from < run.count ? compareShared(run, key) : 0
+  if (side !== 0) return side < 0 ? run.count : from
+  return between(run, key, from, run.count)
+}
+
+/** The same; faster the nearer to `from` it lies, as the next of many keys does that come in order. */
+export function lowerBoundNear(run: Run, key: string, from: number): number {
+  const side = from < run.count ? compareShared(run, key) : 0
+  if (side !== 0) return side < 0 ? run.count : from
   let low = from
-  let high = run.count
-  if (low < high && run.shared > 0) {
-    const side = compareShared(run, key)
-    if (side !== 0) return side < 0 ? high : low
+  let high = from
+  for (let step = 1; high < run.count; step *= 2) {
+    if (compareKeyAt(run, high, key, run.shared) >= 0) break
+    low = high + 1
+    high += step
   }
+  return between(run, key, low, Math.min(high, run.count))
+}
+
+function between(run: Run, key: string, from: number, to: number): number {
+  let low = from
+  let high = to
   while (low < high) {
     const middle = (low + high) >>> 1
     if (compareKeyAt(run, middle, key, run.shared) < 0) low = middle + 1

@@ -11,6 +11,9 @@ export function formatTime(ms: number): string | number {
 const RFC_3339 =
   /^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])[Tt ](?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/
 
+export const TIME_HINT =
+  'Use RFC 3339 with a zone, such as "2026-05-01T12:00:00Z", or milliseconds since 1970.'
+
 /** RFC 3339 or integer milliseconds since 1970; undefined when it is neither. */
 export function readTime(given: unknown): number | undefined {
   if (typeof given === 'number')

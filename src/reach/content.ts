@@ -27,6 +27,8 @@ const MAX_PENDING = 4_000_000
 /** Links to walk, and the blocks that were read ahead. */
 interface Frame {
   readonly cids: readonly CidBytes[]
+  /** What contents begin with are alike, leaf by leaf; what they link to may be anything. */
+  readonly alike: object
   at: number
   ahead: SourceBlocks
   aheadFrom: number
@@ -36,12 +38,12 @@ export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[])
   const { source, seen, visitor, deep, mostPending = MAX_PENDING, signal } = walk
   const frames: Frame[] = []
   let pending = 0
-  const descend = (cids: readonly CidBytes[]): void => {
+  const descend = (cids: readonly CidBytes[], alike: object = cids): void => {
     const fresh = cids.filter((cid) => inlineBytes(cid) !== undefined || !seen.has(cid))
     if (fresh.length === 0) return
     pending += fresh.length
     if (pending > mostPending) throw tooWide(mostPending)
-    frames.push({ cids: fresh, at: 0, ahead: [], aheadFrom: 0 })
+    frames.push({ cids: fresh, alike, at: 0, ahead: [], aheadFrom: 0 })
   }
   const under = (cid: CidBytes, bytes: Uint8Array): void => {
     try {
@@ -50,7 +52,7 @@ export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[])
       visitor.problem(toCairnError(error), cid)
     }
   }
-  descend(roots)
+  descend(roots, source)
   for (let frame = frames.at(-1); frame !== undefined; frame = frames.at(-1)) {
     const index = frame.at++
     const cid = frame.cids[index]
@@ -66,7 +68,7 @@ export async function walkContent(walk: ContentWalk, roots: readonly CidBytes[])
     if (!seen.add(cid)) continue
     if (index >= frame.aheadFrom + frame.ahead.length) {
       throwIfAborted(signal)
-      const read = source.read(frame.cids, index, { signal })
+      const read = source.read(frame.cids, index, { signal, alike: frame.alike })
       frame.ahead = read instanceof Promise ? await read : read
       frame.aheadFrom = index
     }

@@ -9,12 +9,17 @@ import type { CallOptions, ReadOptions } from '../store/backend.ts'
 /** Unproved; undefined where the source lacks one. */
 export type SourceBlocks = readonly (Uint8Array | undefined)[]
 
+export interface WalkReadOptions extends CallOptions {
+  /** Lists that are read with the same one have blocks of like sizes; a list is like itself alone unless given. */
+  readonly alike?: object
+}
+
 export interface WalkSource {
   /** The blocks of `cids[from]` and as many that follow as the source likes; at least one. */
   read(
     cids: readonly CidBytes[],
     from: number,
-    options: CallOptions,
+    options: WalkReadOptions,
   ): SourceBlocks | Promise<SourceBlocks>
 }
 
@@ -27,17 +32,21 @@ const READ_BYTES = 2 << 20
 const MOST_BLOCKS = 512
 const FIRST_BLOCKS = 16
 
-/** Reads many blocks at a time, as many as their sizes so far let expect to fit. */
+/**
+ * Reads many blocks at a time, as many as the sizes of those before that are alike let expect to fit: a walk reads
+ * large leaves and small contents by turns.
+ */
 export function storeSource(store: BlockStore, rely = false): WalkSource {
-  let width = FIRST_BLOCKS
+  const widths = new WeakMap<object, number>()
   return {
-    async read(cids, from, { signal }) {
+    async read(cids, from, { signal, alike = cids }) {
+      const width = widths.get(alike) ?? FIRST_BLOCKS
       const some = cids.slice(from, from + width)
       const blocks = await store.getBlocks(some, { signal, rely })
       let bytes = 0
       for (const block of blocks) bytes += block?.length ?? 0
-      const fitting = Math.floor((READ_BYTES * some.length) / Math.max(bytes, 1))
-      width = Math.max(1, Math.min(MOST_BLOCKS, fitting, width * 4))
+      const fitting = Math.floor((READ_BYTES * blocks.length) / Math.max(bytes, 1))
+      widths.set(alike, Math.max(1, Math.min(MOST_BLOCKS, fitting, width * 4)))
       return blocks
     },
   }
@@ -65,7 +74,7 @@ export function localSource(local: readonly LocalBlocks[], other?: WalkSource): 
       lacking = known ? lacking : lackingFrom(local, cids, from)
       return lacking === undefined
         ? [undefined]
-        : other.read(lacking.part, from - lacking.from, options)
+        : other.read(lacking.part, from - lacking.from, { alike: cids, ...options })
     },
   }
 }

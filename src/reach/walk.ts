@@ -119,10 +119,14 @@ export class Walk {
     return record
   }
 
-  #read(cids: readonly CidBytes[], from: number): SourceBlocks | Promise<SourceBlocks> {
+  #read(
+    cids: readonly CidBytes[],
+    from: number,
+    alike: object = cids,
+  ): SourceBlocks | Promise<SourceBlocks> {
     const { source, signal } = this.#options
     throwIfAborted(signal)
-    return source.read(cids, from, { signal })
+    return source.read(cids, from, { signal, alike })
   }
 
   #proved<T>(
@@ -233,7 +237,7 @@ export class Walk {
     let before: LoadedBlock | undefined | 'unknown'
     let count = 0
     for await (const cids of batches) {
-      for await (const { cid, bytes } of this.#inOrder(cids)) {
+      for await (const { cid, bytes } of this.#inOrder(cids, this)) {
         const after = before
         const block = this.#proved(cid, bytes, 'chain', (encoded) =>
           checkedChainBlock(encoded, cid, after, facts),
@@ -255,12 +259,13 @@ export class Walk {
 
   async *#inOrder(
     cids: readonly CidBytes[],
+    alike?: object,
   ): AsyncGenerator<{ cid: CidBytes; bytes: Uint8Array | undefined }> {
     let ahead: SourceBlocks = []
     let from = 0
     for (const [i, cid] of cids.entries()) {
       if (i >= from + ahead.length) {
-        ahead = await this.#read(cids, i)
+        ahead = await this.#read(cids, i, alike)
         from = i
       }
       yield { cid, bytes: ahead[i - from] }

@@ -2,7 +2,7 @@
  * Feed: old records and edits of one level, merged in the order of their keys, on their way into a
  * chunker. Stretches that no edit touches are passed on whole.
  */
-import { compareKeyAt, lowerBound, type Run } from '../model/run.ts'
+import { compareKeyAt, lowerBoundNear, type Run } from '../model/run.ts'
 import { childAt } from './child-run.ts'
 import type { Chunker } from './chunker.ts'
 import { entryExpired, type EditReader } from './edits.ts'
@@ -48,8 +48,7 @@ export class Feed {
     if (this.#done) return false
     const edits = this.#edits
     while (edits.key !== undefined && (upTo === undefined || edits.key <= upTo)) {
-      const place =
-        this.#index === base.count ? base.count : lowerBound(base, edits.key, this.#index)
+      const place = lowerBoundNear(base, edits.key, this.#index)
       this.#old(base, place)
       const wait = place === base.count ? this.#tail(upTo) : this.#one(base, edits.key)
       if (wait !== undefined) {

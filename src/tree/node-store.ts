@@ -4,7 +4,7 @@
  */
 import { CairnError, throwIfAborted } from '../errors.ts'
 import { cidKey, printCid, type CidBytes } from '../model/cid.ts'
-import { decodeNode, summarize, type Child, type Node } from '../model/node.ts'
+import { FOREIGN_TREE_HINT, decodeNode, summarize, type Child, type Node } from '../model/node.ts'
 import { readProvedBlock, type BlockReader } from '../store/proved.ts'
 import { ByteLru } from '../util/byte-lru.ts'
 
@@ -103,7 +103,7 @@ export function checkSummary(summary: Child, child: Child): void {
   if (agrees) return
   const cid = printCid(child.cid)
   throw new CairnError('invalid_block', `The tree node ${cid} is not as its parent says.`, {
-    hint: 'The tree was not written by Cairn; restore it from a backup that verifies.',
+    hint: FOREIGN_TREE_HINT,
     cid,
   })
 }

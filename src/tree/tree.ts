@@ -90,10 +90,11 @@ export class Tree {
     return this.#nodes.readChild(child, true)
   }
 
-  async get(key: string): Promise<Entry | undefined> {
+  /** At once when the leaf is at hand. */
+  get(key: string): Entry | undefined | Promise<Entry | undefined> {
     const place = this.leafFor(key)
-    const { leaf } = place instanceof Promise ? await place : place
-    return entryIn(leaf, key)
+    if (place instanceof Promise) return place.then(({ leaf }) => entryIn(leaf, key))
+    return entryIn(place.leaf, key)
   }
 
   /** The key of the live entry that `rank` live entries stand before; undefined behind the last. */

@@ -22,9 +22,9 @@ export class FileTable {
   #directory = new Uint32Array([0, 1])
   #depth = 1
 
-  constructor(seeds: Uint32Array, tempDir: string) {
+  constructor(seeds: Uint32Array, tempDir: string, cachedPages?: number) {
     this.#seeds = seeds
-    this.pages = new PageCache(tempDir)
+    this.pages = new PageCache(tempDir, cachedPages)
     for (const _ of this.#directory) this.pages.words[this.pages.make() + DEPTH_WORD] = 1
   }
 

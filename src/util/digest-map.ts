@@ -16,6 +16,8 @@ export interface DigestMapOptions {
   readonly tempDir?: string | undefined
   /** Past so many keys they go to a file; 393,216 unless given. */
   readonly memoryEntries?: number | undefined
+  /** So many pages of the file, of 4 KiB, are kept in memory; 4,096 unless given. */
+  readonly cachedPages?: number | undefined
 }
 
 const KEY_BYTES = KEY_WORDS * 4
@@ -23,6 +25,7 @@ const KEY_BYTES = KEY_WORDS * 4
 export class DigestMap {
   readonly #tempDir: string
   readonly #memoryEntries: number
+  readonly #cachedPages: number | undefined
   readonly #seeds = randomFillSync(new Uint32Array(KEY_WORDS * 2))
   /** The entry that is looked for, aligned to words. */
   readonly #wanted = new Entries(1)
@@ -33,6 +36,7 @@ export class DigestMap {
   constructor(options: DigestMapOptions = {}) {
     this.#tempDir = options.tempDir ?? tmpdir()
     this.#memoryEntries = options.memoryEntries ?? MEMORY_ENTRIES
+    this.#cachedPages = options.cachedPages
     this.#table = new MemoryTable(this.#seeds)
   }
 
@@ -75,7 +79,7 @@ export class DigestMap {
   }
 
   #spill(memory: MemoryTable): FileTable {
-    const file = new FileTable(this.#seeds, this.#tempDir)
+    const file = new FileTable(this.#seeds, this.#tempDir, this.#cachedPages)
     try {
       memory.moveTo(file)
     } catch (error) {

@@ -10,20 +10,26 @@ const CACHED_PAGES = 4096
 
 /** A place in `words` is good until another page is loaded or made. */
 export class PageCache {
-  readonly words: Int32Array<ArrayBuffer> = new Int32Array(CACHED_PAGES * PAGE_WORDS)
+  readonly words: Int32Array<ArrayBuffer>
   count = 0
-  readonly #bytes = new Uint8Array(this.words.buffer)
+  readonly #bytes: Uint8Array
   readonly #tempDir: string
+  readonly #frames: number
   #folder = ''
   #file = -1
   /** The page in each frame (-1: none), and whether it must be written. */
-  readonly #pageIn = new Int32Array(CACHED_PAGES).fill(-1)
-  readonly #changed = new Uint8Array(CACHED_PAGES)
+  readonly #pageIn: Int32Array
+  readonly #changed: Uint8Array
   /** After a failed read or write the frames may hold anything: from then on every use fails. */
   #failure: { readonly error: unknown } | undefined
 
-  constructor(tempDir: string) {
+  constructor(tempDir: string, frames: number = CACHED_PAGES) {
     this.#tempDir = tempDir
+    this.#frames = frames
+    this.words = new Int32Array(frames * PAGE_WORDS)
+    this.#bytes = new Uint8Array(this.words.buffer)
+    this.#pageIn = new Int32Array(frames).fill(-1)
+    this.#changed = new Uint8Array(frames)
     this.#try(() => {
       this.#folder = mkdtempSync(join(tempDir, 'cairn-digests-'))
       this.#file = openSync(join(this.#folder, 'pages'), 'wx+', 0o600)
@@ -47,7 +53,7 @@ export class PageCache {
 
   /** `changing`: 1 if the page will be changed. */
   load(page: number, changing = 0): number {
-    const frame = page % CACHED_PAGES
+    const frame = page % this.#frames
     if (this.#failure !== undefined) throw this.#failure.error
     if (this.#pageIn[frame] !== page) {
       this.#empty(frame)
@@ -65,7 +71,7 @@ export class PageCache {
   /** A new, empty page, the next after the last. */
   make(): number {
     const page = this.count++
-    const frame = page % CACHED_PAGES
+    const frame = page % this.#frames
     this.#empty(frame)
     this.#pageIn[frame] = page
     this.#changed[frame] = 1

@@ -48,11 +48,13 @@ export const NO_TARGETS: Readonly<Record<string, string>> = {
   'backup/read-file.ts:readAll': 'copies bytes without looking at them',
   'backup/folder.ts:readBackup': 'reads a file for parseSidecar',
   'backup/folder.ts:readBackups': 'reads files for parseSidecar',
+  'backup/folder.ts:readSidecar': 'reads a file for parseSidecar',
   'backup/open-cars.ts:openCars': 'puts together decryptWith and CarFile.open',
   'backup/spool.ts:openSpool': 'makes an empty file',
   'cli/command.ts:readDataset': 'opens a store',
   'cli/input.ts:openInput': 'opens a file',
   'cli/snapshot-history.ts:readHistory': 'asks a dataset',
+  'model/cid.ts:readCid': 'says undefined where parseCid refuses',
   'offsite/read-car.ts:readCar': 'copies bytes without looking at them',
   'verify/verify.ts:openTarget': 'opens a dataset',
 }
