@@ -23,6 +23,7 @@ import type {
   StoredCommit,
   Sweep,
 } from '../store/backend.ts'
+import { stagingVoid, storeChanged } from './refused.ts'
 
 const POLL_MS = 5
 
@@ -116,18 +117,7 @@ class MemoryBackend implements Backend {
     this.#enter(options)
     const commits = this.#logs.get(dataset)?.commits ?? []
     const number = commits.length - 1
-    if (number < than) {
-      throw new CairnError(
-        'store_changed',
-        `The store no longer has commit ${than} of ${dataset}.`,
-        {
-          hint: 'It was emptied or replaced: restore it from a backup.',
-          dataset,
-          expected: than,
-          actual: number,
-        },
-      )
-    }
+    if (number < than) throw storeChanged(dataset, than, number)
     const bytes = number > than ? commits[number] : undefined
     return bytes && { number, bytes: new Uint8Array(bytes) }
   }
@@ -161,7 +151,7 @@ class MemoryBackend implements Backend {
       const stored = log.commits[number]
       return stored && bytesEqual(stored, bytes) ? 'committed' : 'conflict'
     }
-    if (staging !== undefined && !this.#stagings.has(leaseIdOf(staging))) throw leaseLost()
+    if (staging !== undefined && !this.#stagings.has(leaseIdOf(staging))) throw stagingVoid()
     if (sweeps !== undefined && sweeps !== this.#sweeps) return 'swept'
     this.#store([...content, ...blocks].map(copyBlock))
     log.commits.push(new Uint8Array(bytes))
@@ -303,12 +293,6 @@ class MemoryBackend implements Backend {
 
 function busy(why: string): CairnError {
   return new CairnError('busy', why, { hint: 'Try again later.' })
-}
-
-function leaseLost(): CairnError {
-  return new CairnError('conflict', 'The store has ended the staging of this commit.', {
-    hint: 'Begin again: what it staged may be gone.',
-  })
 }
 
 function leaseIdOf(staging: Staging): string {

@@ -1,28 +1,36 @@
 /** The body of an answer, whole, as long as it keeps within bounds. */
 import type { GetObjectCommandOutput } from '@aws-sdk/client-s3'
 
-/** undefined: there is more than `most`. What an answer says of its length may be wrong, or missing. */
+/** Room for what an answer says of its length, which may be missing, or a lie. */
+const FIRST_BYTES = 64 << 10
+const MOST_BELIEVED = 64 << 20
+
+/** undefined: there is more than `most`. */
 export async function bytesWithin(
-  { Body, ContentLength = 0 }: GetObjectCommandOutput,
+  { Body, ContentLength }: GetObjectCommandOutput,
   most: number,
 ): Promise<Uint8Array | undefined> {
   if (Body === undefined) return new Uint8Array(0)
-  if (ContentLength > most) {
+  if (ContentLength !== undefined && ContentLength > most) {
     if ('destroy' in Body) Body.destroy()
     return undefined
   }
-  const pieces: Uint8Array[] = []
+  let bytes: Uint8Array = Buffer.allocUnsafeSlow(
+    Math.min(ContentLength ?? FIRST_BYTES, MOST_BELIEVED),
+  )
   let size = 0
   for await (const piece of Body as AsyncIterable<Uint8Array>) {
-    size += piece.length
-    if (size > most) return undefined
-    pieces.push(piece)
+    const end = size + piece.length
+    if (end > most) return undefined
+    if (end > bytes.length) bytes = enlarged(bytes.subarray(0, size), end)
+    bytes.set(piece, size)
+    size = end
   }
-  const bytes = new Uint8Array(size)
-  let at = 0
-  for (const piece of pieces) {
-    bytes.set(piece, at)
-    at += piece.length
-  }
-  return bytes
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, size)
+}
+
+function enlarged(bytes: Uint8Array, least: number): Uint8Array {
+  const larger = Buffer.allocUnsafeSlow(Math.max(least, bytes.length * 2))
+  larger.set(bytes)
+  return larger
 }

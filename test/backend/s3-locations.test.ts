@@ -1,11 +1,11 @@
 /** Where blocks lie, at the limit of how many objects there can be. */
 import { expect, test } from 'vitest'
+import { BlockCache } from '../../src/backend/s3/block-cache.ts'
 import { Clock } from '../../src/backend/s3/clock.ts'
 import { CommitLog } from '../../src/backend/s3/commit-log.ts'
 import { Locations } from '../../src/backend/s3/locations.ts'
 import { isCairnError } from '../../src/errors.ts'
 import { cborCidOf, cidParts } from '../../src/model/cid.ts'
-import { ByteLru } from '../../src/util/byte-lru.ts'
 import { holding } from '../fuzz/holding.ts'
 
 const MOST = 2 ** 18
@@ -32,7 +32,7 @@ test('one object too many is refused with a code, and those before it are found'
   const log = new CommitLog(
     holding(new Uint8Array(0)),
     locations,
-    new ByteLru(1000),
+    new BlockCache(1000),
     new Clock(Date.now, () => 0),
   )
   log.learn(String(MOST), { sections: beyond ?? [], blocks: [] })

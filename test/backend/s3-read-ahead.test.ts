@@ -1,9 +1,10 @@
 /** Packs as they are written and read: their bytes, and how much comes with one request. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { packKey } from '../../src/backend/s3/layout.ts'
+import { commitKey, packKey } from '../../src/backend/s3/layout.ts'
 import { encodePack, readIndex, readPack } from '../../src/backend/s3/pack.ts'
 import { ReadAhead } from '../../src/backend/s3/read-ahead.ts'
+import { Segment } from '../../src/backend/s3/segment.ts'
 import { cborCidOf, rawCidOf, type Block } from '../../src/model/cid.ts'
 
 const blockOf = (bytes: Uint8Array): Block => ({ cid: rawCidOf(bytes), bytes })
@@ -67,21 +68,24 @@ test('who reads here and there gets what was asked for', () => {
   }
 })
 
+test('of a commit, whose end is not known, who reads on gets more than there may be', () => {
+  const ahead = new ReadAhead()
+  const key = commitKey('main', 55)
+  expect(ahead.extend(key, 100, 1100)).toBe(1100)
+  expect(ahead.extend(key, 1100, 2100)).toBe(1100 + MIB / 4)
+})
+
 test('a block comes from what was kept, hashed; what is damaged is kept no longer', () => {
   const ahead = new ReadAhead()
   const blocks = [1, 2, 3].map((value) => blockOf(Buffer.alloc(1000, value)))
   const { bytes, sections, indexAt } = encodePack(blocks)
-  const key = keyOf(indexAt)
   const find = (i: number): number | undefined => {
-    const [section, block] = [sections[i], blocks[i]]
-    if (section === undefined || block === undefined) throw new Error('no such block')
-    // A place's length is rounded up.
-    const location = { key, at: section.at, length: section.length + 200 }
-    return ahead.find(location, block.cid)?.[0]
+    const block = blocks[i]
+    if (block === undefined) throw new Error('no such block')
+    return ahead.find(block.cid)?.[0]
   }
-  const from = sections[1]?.at ?? 0
-  const part = new Uint8Array(bytes.subarray(from, indexAt - 10))
-  ahead.keep(key, from, part)
+  const part = new Uint8Array(bytes.subarray(sections[1]?.at ?? 0, indexAt - 10))
+  ahead.keep(part)
   expect([find(0), find(1), find(2)]).toEqual([undefined, 2, undefined])
   part[500] = 9
   expect(find(1)).toBeUndefined()
@@ -91,18 +95,44 @@ test('a block comes from what was kept, hashed; what is damaged is kept no longe
 
 test('what is kept is bounded: the one used longest ago goes first', () => {
   const ahead = new ReadAhead()
-  const blocks = Array.from({ length: 7 }, (_, i) => blockOf(Buffer.alloc(2 * MIB - 200, i)))
-  const packs = blocks.map((block) => encodePack([block]))
-  const find = (i: number): boolean => {
-    const [pack, block] = [packs[i], blocks[i]]
-    const at = pack?.sections[0]?.at ?? 0
-    return (
-      block !== undefined &&
-      ahead.find({ key: String(i), at, length: 3 * MIB }, block.cid) !== undefined
-    )
+  const blocks = Array.from({ length: 6 }, (_, i) => blockOf(Buffer.alloc(2 * MIB - 200, i)))
+  const find = (i: number): boolean => ahead.find(blocks[i]?.cid ?? new Uint8Array(0)) !== undefined
+  const keep = (i: number): void => {
+    const { bytes, sections } = encodePack(blocks.slice(i, i + 1))
+    ahead.keep(bytes.subarray(sections[0]?.at))
   }
-  for (const i of [0, 1, 2, 3, 4]) ahead.keep(String(i), 0, packs[i]?.bytes ?? new Uint8Array())
+  for (const i of [0, 1, 2, 3]) keep(i)
   expect(find(0)).toBe(true)
-  for (const i of [5, 6]) ahead.keep(String(i), 0, packs[i]?.bytes ?? new Uint8Array())
-  expect([0, 1, 2, 3, 4, 5, 6].filter(find)).toEqual([0, 2, 3, 4, 5, 6])
+  for (const i of [4, 5]) keep(i)
+  expect([0, 1, 2, 3, 4, 5].filter(find)).toEqual([0, 3, 4, 5])
+})
+
+test('a part of a pack has its whole blocks, and no other', () => {
+  const some = fc.uniqueArray(fc.integer({ min: 0, max: 5_000 }), { minLength: 1, maxLength: 80 })
+  fc.assert(
+    fc.property(some, fc.nat(), fc.nat(), (sizes, first, cut) => {
+      const blocks = sizes.map((size) => blockOf(Buffer.alloc(size, size % 251)))
+      const { bytes, sections, indexAt } = encodePack(blocks)
+      const from = sections[first % sections.length]?.at ?? 0
+      const end = from + (cut % (bytes.length - from))
+      const segment = new Segment(bytes.subarray(from, end))
+      for (const [i, { at, length }] of sections.entries()) {
+        const block = blocks[i]
+        const whole = at >= from && at + length <= Math.min(end, indexAt)
+        const found = segment.find(block?.cid ?? new Uint8Array(0))
+        expect(found === undefined ? undefined : Buffer.from(found)).toEqual(
+          whole ? block?.bytes : undefined,
+        )
+      }
+    }),
+  )
+})
+
+test('a part that is no part of a pack is none', () => {
+  const wanted = blockOf(Buffer.from('wanted'))
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+      expect(new Segment(bytes).find(wanted.cid)).toBeUndefined()
+    }),
+  )
 })

@@ -2,6 +2,7 @@
 import { CairnError } from '../../errors.ts'
 import { bytesEqual } from '../../model/cid.ts'
 import type { CommitOutcome, CommitRequest, StoredCommit } from '../../store/backend.ts'
+import { storeChanged } from '../refused.ts'
 import { putBlocks, safeValue } from './blocks.ts'
 import type { NewBlock } from './blocks.ts'
 import { checkStaging, leaseIdOf } from './leases.ts'
@@ -89,7 +90,7 @@ export function putCommit(
   if (sweeps !== undefined && sweeps !== countSweeps(tables.meta)) return 'swept'
   putBlocks(tables, blocks)
   void tables.commits.put(commitKey(dataset, number), safeValue(bytes))
-  void tables.heads.put(dataset, numberBytes(number, head?.oldest ?? number))
+  void tables.heads.put(dataset, headBytes({ newest: number, oldest: head?.oldest ?? number }))
   return 'committed'
 }
 
@@ -106,7 +107,7 @@ export function forgetSome(tables: Tables, dataset: string, below: number): bool
   for (let number = head.oldest; number < oldest; number++) {
     void tables.commits.remove(commitKey(dataset, number))
   }
-  void tables.heads.put(dataset, numberBytes(head.newest, oldest))
+  void tables.heads.put(dataset, headBytes({ newest: head.newest, oldest }))
   return oldest < end
 }
 
@@ -115,10 +116,5 @@ function readHead(tables: Tables, dataset: string): Head | undefined {
   return head && { newest: readNumber(head, 0), oldest: readNumber(head, 8) }
 }
 
-function storeChanged(dataset: string, expected: number, actual: number): CairnError {
-  return new CairnError(
-    'store_changed',
-    `The store no longer has commit ${expected} of ${dataset}.`,
-    { hint: 'It was emptied or replaced: restore it from a backup.', dataset, expected, actual },
-  )
-}
+const headBytes = ({ newest, oldest }: Head): Buffer =>
+  Buffer.concat([numberBytes(newest), numberBytes(oldest)])

@@ -7,10 +7,11 @@
  * The copy is whole, compared and synced before its one rename. So a death at any line leaves the old
  * file or the new one; what is left of an unfinished copy is deleted by the next.
  */
-import { chmod, chown, mkdir, open, rename, rm, stat } from 'node:fs/promises'
+import { chmod, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError, throwIfAborted } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { syncPath } from '../../util/durable-file.ts'
 import { openEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
 import { storeError } from './errors.ts'
@@ -55,11 +56,11 @@ async function replaceByCopy(environment: Environment, { signal }: CallOptions):
     await mkdir(folder, { mode: 0o700 })
     await copyInto(folder, environment, signal)
     await takeOwner(file, copy)
-    await sync(copy)
+    await syncPath(copy)
     throwIfAborted(signal)
     await environment.reopen(async () => {
       await rename(copy, file)
-      await sync(environment.dir)
+      await syncPath(environment.dir)
     })
     return { before, after: (await stat(file)).size }
   } finally {
@@ -172,15 +173,6 @@ async function takeOwner(file: string, copy: string): Promise<void> {
   const [theirs, ours] = [await stat(file), await stat(copy)]
   if (theirs.uid !== ours.uid || theirs.gid !== ours.gid) await chown(copy, theirs.uid, theirs.gid)
   await chmod(copy, theirs.mode & 0o777)
-}
-
-async function sync(path: string): Promise<void> {
-  const handle = await open(path)
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 function cannotTell(dir: string): CairnError {

@@ -19,10 +19,9 @@ export function readNumber(source: Buffer, at: number): number {
   return source.readUInt32BE(at) * 2 ** 32 + source.readUInt32BE(at + 4)
 }
 
-/** One or several numbers, one behind the other. */
-export function numberBytes(...values: number[]): Buffer {
-  const bytes = Buffer.allocUnsafe(values.length * NUMBER_BYTES)
-  values.forEach((value, i) => writeNumber(bytes, i * NUMBER_BYTES, value))
+export function numberBytes(value: number): Buffer {
+  const bytes = Buffer.allocUnsafe(NUMBER_BYTES)
+  writeNumber(bytes, 0, value)
   return bytes
 }
 

@@ -7,6 +7,7 @@
 import { randomUUID } from 'node:crypto'
 import { CairnError } from '../../errors.ts'
 import type { Staging } from '../../store/backend.ts'
+import { stagingVoid } from '../refused.ts'
 import type { Environment } from './environment.ts'
 import { isAlive, startOf } from './process-life.ts'
 import type { Tables } from './tables.ts'
@@ -100,7 +101,5 @@ export function leaseIdOf(staging: Staging): string {
 /** Inside a write transaction, before anything is put. */
 export function checkStaging({ leases }: Tables, leaseId: string | undefined): void {
   if (leaseId === undefined || leases.getBinaryFast(leaseId) !== undefined) return
-  throw new CairnError('conflict', 'The store has ended the staging of this commit.', {
-    hint: 'Begin again: it was not renewed for an hour, and what it wrote may be gone.',
-  })
+  throw stagingVoid()
 }

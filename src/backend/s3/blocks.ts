@@ -1,7 +1,8 @@
 /** Reading blocks out of packs: neighbours come in one request, and what was read lately stays at hand. */
 import { cidMatches, digestKey, inlineBytes, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
-import type { ByteLru } from '../../util/byte-lru.ts'
+import { pooledCopy } from '../../util/pooled-copy.ts'
+import type { BlockCache } from './block-cache.ts'
 import { keepsMoving, type Catalog } from './catalog.ts'
 import type { Location } from './locations.ts'
 import { readSection } from './pack.ts'
@@ -23,8 +24,6 @@ interface Range {
   readonly from: number
   readonly end: number
   readonly wanted: readonly Wanted[]
-  /** Nothing lies between what is wanted. */
-  readonly exact: boolean
 }
 
 export interface Blocks {
@@ -33,24 +32,24 @@ export interface Blocks {
   has(cids: readonly CidBytes[], options?: RequestOptions): Promise<boolean[]>
 }
 
-export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Uint8Array>): Blocks {
+export function createBlocks(bucket: Bucket, catalog: Catalog, cache: BlockCache): Blocks {
   const ahead = new ReadAhead()
   const readRange = async (
-    { key, from, end, wanted, exact }: Range,
+    { key, from, end, wanted }: Range,
     found: Map<string, Uint8Array>,
     options?: RequestOptions,
   ): Promise<void> => {
     const until = ahead.extend(key, from, end)
     const got = await bucket.getRange(key, from, until - from, options)
     if (got === undefined) return catalog.gone(key)
-    const keeps = until > end || !exact
-    if (keeps) ahead.keep(key, from, got.bytes)
+    // What is read alone is kept alone: a scan would sweep such blocks away.
+    const keeps = until > end || wanted.length > 1
+    if (keeps) ahead.keep(got.bytes)
     const take = ({ cid }: Wanted, bytes: Uint8Array): boolean => {
       const block = readSection(bytes)?.bytes ?? bytes
-      const name = digestKey(cid)
-      found.set(name, block)
+      found.set(digestKey(cid), block)
       const matches = cidMatches(cid, block)
-      if (matches && !keeps) cache.set(name, new Uint8Array(block), block.length)
+      if (matches && !keeps) cache.set({ cid, bytes: block })
       return matches
     }
     for (const one of wanted) {
@@ -69,12 +68,18 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
     const found = new Map<string, Uint8Array>()
     let left = cids
     for (let tries = 0; tries < TRIES && left.length > 0; tries++) {
-      const places = await catalog.locate(left, options)
+      const away: CidBytes[] = []
+      for (const cid of left) {
+        const block = ahead.find(cid)
+        if (block === undefined) away.push(cid)
+        else found.set(digestKey(cid), block)
+      }
+      const places = await catalog.locate(away, options)
       const wanted: Wanted[] = []
-      for (const [i, cid] of left.entries()) {
+      for (const [i, cid] of away.entries()) {
         const place = places[i]
         // What a commit brought along is at hand since it was found there.
-        const block = place && (cache.get(digestKey(cid)) ?? ahead.find(place, cid))
+        const block = place && cache.get(cid)
         if (block !== undefined) found.set(digestKey(cid), block)
         else if (place !== undefined) wanted.push({ ...place, cid })
       }
@@ -91,7 +96,7 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
 
   return {
     async get(cids, options) {
-      const answers = cids.map((cid) => inlineBytes(cid) ?? cache.get(digestKey(cid)))
+      const answers = cids.map((cid) => inlineBytes(cid) ?? cache.get(cid))
       const missing = new Map<string, CidBytes>()
       for (const [i, cid] of cids.entries()) {
         if (answers[i] === undefined) missing.set(digestKey(cid), cid)
@@ -99,7 +104,7 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
       const found = await read([...missing.values()], options)
       return cids.map((cid, i) => {
         const bytes = answers[i] ?? found.get(digestKey(cid))
-        return bytes && new Uint8Array(bytes)
+        return bytes && pooledCopy(bytes)
       })
     },
     async has(cids, options) {
@@ -113,18 +118,16 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: ByteLru<Ui
 
 function rangesOf(wanted: readonly Wanted[]): Range[] {
   const sorted = wanted.toSorted((a, b) => (a.key === b.key ? a.at - b.at : a.key < b.key ? -1 : 1))
-  const ranges: { key: string; from: number; end: number; wanted: Wanted[]; exact: boolean }[] = []
+  const ranges: { key: string; from: number; end: number; wanted: Wanted[] }[] = []
   for (const one of sorted) {
     const { key, at } = one
     const last = ranges.at(-1)
     const end = at + one.length
     const near = last?.key === key && at - last.end <= GAP_BYTES
     if (last !== undefined && near && end - last.from <= RANGE_BYTES) {
-      // That something lies between is known by more than a length's rounding.
-      last.exact &&= at <= last.end
       last.end = Math.max(last.end, end)
       last.wanted.push(one)
-    } else ranges.push({ key, from: at, end, wanted: [one], exact: true })
+    } else ranges.push({ key, from: at, end, wanted: [one] })
   }
   return ranges
 }

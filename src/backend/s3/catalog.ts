@@ -12,6 +12,7 @@ import { Mutex } from '../../util/mutex.ts'
 import type { CommitLog } from './commit-log.ts'
 import { checkOf, commitKey, PACKS, packsSince, parseCommitKey, parsePackKey } from './layout.ts'
 import { Locations, type Location } from './locations.ts'
+import type { PackBuilder } from './pack-builder.ts'
 import { LARGEST_OBJECT, readIndex, readPack, type Section } from './pack.ts'
 
 /** Between naming a pack and having written it, and by how much clocks differ. */
@@ -19,10 +20,14 @@ const LATE_MS = 60 * 60 * 1000
 const AT_ONCE = 16
 /** So many commits were learned of, most of which were folded since, that it is time to forget them. */
 const MOST_COMMITS = 65_536
+/** A pack of so many blocks takes more memory to know than a request is worth. */
+const MANY_BLOCKS = 4096
 /** It may be damaged on its way once. */
 const INDEX_TRIES = 2
 /** Blocks can move while they are looked for, but not for ever. */
 const TRIES = 8
+
+type Unread = Pick<ObjectInfo, 'key' | 'size'>
 
 export class Catalog {
   readonly #bucket: Bucket
@@ -31,7 +36,7 @@ export class Catalog {
   /** Of every pack that is known. */
   readonly #sizes = new Map<string, number>()
   /** Whose index was not read yet, in the order of their keys. */
-  #unread: ObjectInfo[] = []
+  #unread: Unread[] = []
   readonly #reading = new Mutex()
   #since = 0
   /** The version of the sweeps that what is known is good for; see sweep-state.ts. */
@@ -81,7 +86,18 @@ export class Catalog {
     throw keepsMoving(this.#bucket.location)
   }
 
-  /** A pack of ours that is there now. */
+  /**
+   * A pack of ours that is there now. What was just written is seldom looked for: of one of many small blocks,
+   * as of those of others, the index is read when it is.
+   */
+  written(key: string, pack: Pick<PackBuilder, 'count' | 'sections'>, size: number): void {
+    const healed = parsePackKey(key)?.healed === true
+    if (healed || pack.count < MANY_BLOCKS) return this.added(key, pack.sections(), size)
+    this.#sizes.set(key, size)
+    this.#unread = sorted([...this.#unread, { key, size }])
+  }
+
+  /** The index of a pack that is there. */
   added(key: string, sections: readonly Section[], size: number): void {
     this.#locations.add(key, sections, parsePackKey(key)?.healed)
     this.#sizes.set(key, size)
@@ -172,7 +188,7 @@ export class Catalog {
     }
     const fresh = unknown.filter((info) => !isHealed(info) && !this.#sizes.has(info.key))
     for (const { key, size } of fresh) this.#sizes.set(key, size)
-    this.#unread = [...this.#unread, ...fresh].sort((a, b) => (a.key < b.key ? -1 : 1))
+    this.#unread = sorted([...this.#unread, ...fresh])
     for (const { key, modified } of listed) {
       // A name may lie, and hide all that come later.
       const time = Math.min(modified, parsePackKey(key)?.time ?? 0)
@@ -195,7 +211,7 @@ export class Catalog {
     })
   }
 
-  async #readIndexes(packs: readonly ObjectInfo[], options?: RequestOptions): Promise<void> {
+  async #readIndexes(packs: readonly Unread[], options?: RequestOptions): Promise<void> {
     await Promise.all(
       packs.map(async (info) => {
         const sections = await this.sections(info, options)
@@ -206,10 +222,7 @@ export class Catalog {
   }
 
   /** What the index of a pack says, or the pack itself where that is damaged; undefined if it is gone. */
-  async sections(
-    { key, size }: Pick<ObjectInfo, 'key' | 'size'>,
-    options?: RequestOptions,
-  ): Promise<Section[] | undefined> {
+  async sections({ key, size }: Unread, options?: RequestOptions): Promise<Section[] | undefined> {
     // Not one of ours, whatever it is called.
     if (size > LARGEST_OBJECT) return []
     const { indexAt, check } = parsePackKey(key) ?? { indexAt: size, check: '' }
@@ -223,6 +236,9 @@ export class Catalog {
     return got && readPack(got.bytes, key).packed.map(({ section }) => section)
   }
 }
+
+const sorted = (packs: readonly Unread[]): Unread[] =>
+  packs.toSorted((a, b) => (a.key < b.key ? -1 : 1))
 
 export function keepsMoving(location: string): CairnError {
   return new CairnError('backend_unavailable', `Blocks of ${location} move while they are read.`, {

@@ -4,9 +4,9 @@
  * its blocks: a commit brings them along, until they are folded into packs.
  */
 import { CairnError } from '../../errors.ts'
-import { bytesEqual, digestKey, type CidBytes } from '../../model/cid.ts'
+import { bytesEqual, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, EffectOptions, RequestOptions } from '../../s3/bucket.ts'
-import type { ByteLru } from '../../util/byte-lru.ts'
+import type { BlockCache } from './block-cache.ts'
 import { later, type Clock, type Moment } from './clock.ts'
 import {
   commitKey,
@@ -58,12 +58,12 @@ interface Found extends CommitObject {
 export class CommitLog {
   readonly #bucket: Bucket
   readonly #clock: Clock
-  readonly #cache: ByteLru<Uint8Array>
+  readonly #cache: BlockCache
   readonly #heads = new Map<string, Head>()
   readonly #marks = new Map<string, Marks>()
   locations: Locations
 
-  constructor(bucket: Bucket, locations: Locations, cache: ByteLru<Uint8Array>, clock: Clock) {
+  constructor(bucket: Bucket, locations: Locations, cache: BlockCache, clock: Clock) {
     this.#bucket = bucket
     this.locations = locations
     this.#cache = cache
@@ -245,11 +245,7 @@ export class CommitLog {
   /** Where the blocks of a commit are; and they are at hand already. */
   learn(key: string, { sections, blocks }: Pick<CommitObject, 'sections' | 'blocks'>): void {
     if (!this.locations.has(key) && !this.locations.full) this.locations.add(key, sections)
-    for (const { cid, bytes } of blocks) {
-      const name = digestKey(cid)
-      if (this.#cache.get(name) === undefined)
-        this.#cache.set(name, new Uint8Array(bytes), bytes.length)
-    }
+    for (const block of blocks) if (this.#cache.get(block.cid) === undefined) this.#cache.set(block)
   }
 
   #become(dataset: string, { number, cid, etag, commit }: Found, seen: Moment): void {

@@ -17,7 +17,8 @@ import type {
   StoredCommit,
   Sweep,
 } from '../../store/backend.ts'
-import { ByteLru } from '../../util/byte-lru.ts'
+import { stagingVoid } from '../refused.ts'
+import { BlockCache } from './block-cache.ts'
 import { createBlocks, type Blocks } from './blocks.ts'
 import { Catalog } from './catalog.ts'
 import { Clock } from './clock.ts'
@@ -29,8 +30,8 @@ import { FOLD_EVERY, foldCommits } from './fold.ts'
 import { deleteForgotten, raiseFloor } from './forget.ts'
 import { LeaseObjects } from './lease-objects.ts'
 import { Locations } from './locations.ts'
-import { PACK_BYTES, type Section } from './pack.ts'
-import { PackWriter } from './pack-writer.ts'
+import { PACK_BYTES } from './pack.ts'
+import { PackWriter, type PackWriterOptions } from './pack-writer.ts'
 import { BucketStaging } from './staging.ts'
 import { storeStatus } from './status.ts'
 import { SweepStates } from './sweep-state.ts'
@@ -41,7 +42,7 @@ import { beginSweep } from './sweep.ts'
  * over fifteen minutes ago, by clocks that differ by five; and one is signed within a minute or two.
  */
 const GRACE_MS = 25 * 60 * 1000
-const CACHE_BYTES = 16 << 20
+const CACHE_BYTES = 8 << 20
 const DEAD_SHARE = 0.5
 
 export interface BucketStoreOptions {
@@ -95,7 +96,7 @@ export class BucketBackend implements Backend {
   readonly #bucket: Bucket
   readonly #tuning: Tuning
   readonly #clock: Clock
-  readonly #cache = new ByteLru<Uint8Array>(CACHE_BYTES)
+  readonly #cache = new BlockCache(CACHE_BYTES)
   readonly #log: CommitLog
   readonly #catalog: Catalog
   readonly #blocks: Blocks
@@ -157,9 +158,7 @@ export class BucketBackend implements Backend {
       const writer = this.#newWriter(true)
       await writer.put(blocks, options)
       await writer.flush(options)
-      for (const { cid, bytes } of blocks) {
-        this.#cache.set(digestKey(cid), new Uint8Array(bytes), bytes.length)
-      }
+      for (const block of blocks) this.#cache.set(block)
     })
   }
 
@@ -332,9 +331,7 @@ export class BucketBackend implements Backend {
     if (!(staging instanceof BucketStaging)) return
     const { lease } = staging
     if (lease.sound() && (await this.#leases.isLive(lease.key))) return
-    throw new CairnError('conflict', 'The store has ended the staging of this commit.', {
-      hint: 'Begin again: what it staged may be gone.',
-    })
+    throw stagingVoid()
   }
 
   async #begun(options?: CallOptions): Promise<number> {
@@ -342,8 +339,7 @@ export class BucketBackend implements Backend {
   }
 
   #newWriter(healed = false): PackWriter {
-    const onPack = (key: string, sections: readonly Section[], size: number): void =>
-      this.#catalog.added(key, sections, size)
+    const onPack: PackWriterOptions['onPack'] = (...pack) => this.#catalog.written(...pack)
     return new PackWriter(this.#bucket, { onPack, now: () => this.#clock.server, healed })
   }
 

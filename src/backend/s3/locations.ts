@@ -11,6 +11,8 @@ import { DIGEST_BYTES, digestKey, type CidBytes } from '../../model/cid.ts'
 import { DigestMap } from '../../util/digest-map.ts'
 import type { Section } from './pack.ts'
 
+/** 4 MiB: who reads one block after the other finds most of them in what was read ahead. */
+const CACHED_PAGES = 1024
 const LENGTH_CLASSES = 64
 const CLASS_STEP = 24 / LENGTH_CLASSES
 const PLACES = 2 ** 24
@@ -24,7 +26,7 @@ export interface Location {
 }
 
 export class Locations {
-  readonly #map = new DigestMap()
+  readonly #map = new DigestMap({ cachedPages: CACHED_PAGES })
   /** Healed blocks, which go before all others. */
   readonly #first = new Map<string, number>()
   readonly #keys: (string | undefined)[] = []

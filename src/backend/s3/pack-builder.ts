@@ -14,8 +14,10 @@ const PLACE_BYTES = 8
 export class PackBuilder {
   #bytes: Buffer
   #end = V2_HEAD_BYTES
-  readonly #sections: { readonly at: number; readonly digestAt: number; readonly end: number }[] =
-    []
+  #indexAt = 0
+  /** Of each section where it begins, and where its digest does. */
+  readonly #places: number[] = []
+  readonly #digests: number[] = []
   readonly #seen = new Set<string>()
 
   /** `header`: of the CARv1 that lies in a pack. `room`: that of a pack which nobody needs any more. */
@@ -34,9 +36,9 @@ export class PackBuilder {
     return this.#bytes
   }
 
-  /** It holds no block. */
-  get empty(): boolean {
-    return this.#sections.length === 0
+  /** How many blocks it holds. */
+  get count(): number {
+    return this.#places.length
   }
 
   /** Copies a block, unless it is there or has an identity CID. */
@@ -51,43 +53,50 @@ export class PackBuilder {
     this.#reserve(varintBytes(length) + length)
     this.#end = writeVarint(this.#bytes, at, length)
     this.#write(cid)
-    const digestAt = this.#end - DIGEST_BYTES
+    this.#places.push(at)
+    this.#digests.push(this.#end - DIGEST_BYTES)
     this.#write(bytes)
-    this.#sections.push({ at, digestAt, end: this.#end })
   }
 
   /** Nothing may be added any more. */
   finish(): { readonly bytes: Uint8Array; readonly indexAt: number } {
     const indexAt = this.#end
-    const head = indexHead(this.#sections.length)
-    this.#reserve(head.length + this.#sections.length * (DIGEST_BYTES + PLACE_BYTES))
+    this.#indexAt = indexAt
+    // It is on its way for a while, and of no use there.
+    this.#seen.clear()
+    const head = indexHead(this.count)
+    this.#reserve(head.length + this.count * (DIGEST_BYTES + PLACE_BYTES))
     const bytes = this.#bytes
-    const sorted = this.#sections.toSorted((a, b) =>
+    const digestAt = (i: number): number => this.#digests[i] ?? 0
+    const sorted = Uint32Array.from(this.#digests.keys()).sort((a, b) =>
       bytes.compare(
         bytes,
-        b.digestAt,
-        b.digestAt + DIGEST_BYTES,
-        a.digestAt,
-        a.digestAt + DIGEST_BYTES,
+        digestAt(b),
+        digestAt(b) + DIGEST_BYTES,
+        digestAt(a),
+        digestAt(a) + DIGEST_BYTES,
       ),
     )
     this.#write(head)
-    for (const { at, digestAt } of sorted) {
-      bytes.copyWithin(this.#end, digestAt, digestAt + DIGEST_BYTES)
+    for (const i of sorted) {
+      bytes.copyWithin(this.#end, digestAt(i), digestAt(i) + DIGEST_BYTES)
       this.#end += DIGEST_BYTES
-      this.#write(indexPlace(at - V2_HEAD_BYTES))
+      this.#write(indexPlace((this.#places[i] ?? 0) - V2_HEAD_BYTES))
     }
     bytes.set(v2Head(indexAt - V2_HEAD_BYTES))
     return { bytes: bytes.subarray(0, this.#end), indexAt }
   }
 
-  /** In the order in which they were added. */
+  /** Of a pack that was finished, in the order in which they were added. */
   sections(): Section[] {
-    return this.#sections.map(({ at, digestAt, end }) => ({
-      digest: this.#bytes.subarray(digestAt, digestAt + DIGEST_BYTES),
-      at,
-      length: end - at,
-    }))
+    return this.#places.map((at, i) => {
+      const digestAt = this.#digests[i] ?? 0
+      return {
+        digest: this.#bytes.subarray(digestAt, digestAt + DIGEST_BYTES),
+        at,
+        length: (this.#places[i + 1] ?? this.#indexAt) - at,
+      }
+    })
   }
 
   #write(bytes: Uint8Array): void {

@@ -3,14 +3,15 @@ import { carHeader } from '../../car/encode.ts'
 import type { Block } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import { packKey } from './layout.ts'
-import { PACK_BYTES, type Section } from './pack.ts'
+import { PACK_BYTES } from './pack.ts'
 import { PackBuilder } from './pack-builder.ts'
 
+/** Packs in memory: so many on their way, or one fewer and one that fills. */
 const AT_ONCE = 3
 
 export interface PackWriterOptions {
   /** Told of each pack when it is durable. */
-  readonly onPack: (key: string, sections: readonly Section[], size: number) => void
+  readonly onPack: (key: string, pack: PackBuilder, size: number) => void
   /** By the server's clock. */
   readonly now: () => number
   readonly healed?: boolean
@@ -62,14 +63,14 @@ export class PackWriter {
   #upload(options: RequestOptions | undefined): void {
     const pack = this.#filling
     this.#filling = undefined
-    if (pack === undefined || pack.empty) return
+    if (pack === undefined || pack.count === 0) return
     const { bytes, indexAt } = pack.finish()
     const { now, healed = false, onPack } = this.#options
     const key = packKey(now(), indexAt, healed, bytes.subarray(indexAt))
     const upload = this.#bucket
       .put(key, bytes, { signal: options?.signal, contentType: 'application/vnd.ipld.car' })
       .then(() => {
-        onPack(key, pack.sections(), bytes.length)
+        onPack(key, pack, bytes.length)
         this.#rooms.push(pack.room)
       })
       .catch((error: unknown) => void (this.#failure ??= { error }))

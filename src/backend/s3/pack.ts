@@ -48,13 +48,15 @@ export function readIndex(index: Uint8Array, indexAt: number): Section[] | undef
     return undefined
   }
   const view = new DataView(index.buffer, index.byteOffset, index.length)
-  const found = Array.from({ length: count }, (_, i) => {
-    const from = INDEX_HEAD_BYTES + i * ENTRY_BYTES
-    const at = Number(view.getBigUint64(from + DIGEST_BYTES, true)) + V2_HEAD_BYTES
-    return { digest: index.subarray(from, from + DIGEST_BYTES), at }
-  }).sort((a, b) => a.at - b.at)
-  const sections = found.map(({ digest, at }, i) => {
-    return { digest, at, length: (found[i + 1]?.at ?? indexAt) - at }
+  const entryAt = (i: number): number => INDEX_HEAD_BYTES + i * ENTRY_BYTES
+  const placeOf = (i: number): number =>
+    Number(view.getBigUint64(entryAt(i) + DIGEST_BYTES, true)) + V2_HEAD_BYTES
+  const places = Float64Array.from({ length: count }, (_, i) => placeOf(i))
+  const order = Uint32Array.from(places.keys()).sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0))
+  const sections = Array.from(order, (entry, i) => {
+    const digest = index.subarray(entryAt(entry), entryAt(entry) + DIGEST_BYTES)
+    const at = places[entry] ?? 0
+    return { digest, at, length: (places[order[i + 1] ?? -1] ?? indexAt) - at }
   })
   return sections.every(({ length }) => length > 0) ? sections : undefined
 }
