@@ -6,7 +6,7 @@ import { parseCid } from '../model/cid.ts'
 import { parseId } from '../model/entity-id.ts'
 import { parseVersion } from '../model/entry.ts'
 import type { Line } from './lines.ts'
-import { readTime } from '../model/time.ts'
+import { TIME_HINT, readTime } from '../model/time.ts'
 
 export interface ImportLine {
   readonly number: number
@@ -77,7 +77,7 @@ function timeOf(given: unknown, field: string): number {
   const time = readTime(given)
   if (time !== undefined) return time
   throw new CairnError('invalid_entry', `Its ${field} is no time.`, {
-    hint: 'Use RFC 3339 with a zone, such as "2026-05-01T12:00:00Z", or milliseconds since 1970.',
+    hint: TIME_HINT,
   })
 }
 

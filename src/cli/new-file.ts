@@ -1,10 +1,10 @@
 /** Writing a file whole or not at all: to a temporary one beside it, synced, then renamed. */
 import { randomBytes } from 'node:crypto'
-import { open, rename, rm, stat, type FileHandle } from 'node:fs/promises'
+import { stat, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { syncFolder } from '../backup/publish.ts'
 import { CairnError } from '../errors.ts'
-import { fileError } from '../util/file-error.ts'
+import { replaceFile } from '../util/durable-file.ts'
+import { withFiles } from '../util/file-error.ts'
 
 const FLUSH_CHARS = 256 * 1024
 
@@ -20,23 +20,15 @@ export async function writeNewFile(
 ): Promise<number> {
   await refuseExisting(path, force)
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
-  try {
-    const handle = await open(temporary, 'wx', 0o600)
+  let bytes = 0
+  const writeLines = async (handle: FileHandle): Promise<void> => {
     const file = new LineFile(handle)
-    try {
-      await write(file)
-      await file.flush()
-      await handle.sync()
-    } finally {
-      await handle.close()
-    }
-    await rename(temporary, path)
-    await syncFolder(dirname(path))
-    return file.bytes
-  } catch (error) {
-    await rm(temporary, { force: true })
-    throw isSystemError(error) ? fileError(error, path, 'written') : error
+    await write(file)
+    await file.flush()
+    bytes = file.bytes
   }
+  await withFiles(path, () => replaceFile(path, temporary, writeLines))
+  return bytes
 }
 
 async function refuseExisting(path: string, force: boolean): Promise<void> {
@@ -55,8 +47,6 @@ async function refuseExisting(path: string, force: boolean): Promise<void> {
     path,
   })
 }
-
-const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error
 
 class LineFile implements NewFile {
   readonly #handle: FileHandle

@@ -3,9 +3,10 @@
  * in place when all are whole. A name that is taken is never taken over. Dying while they are put in place, which
  * takes a moment, leaves whole files.
  */
-import { mkdir, mkdtemp, open, rm, rmdir, type FileHandle } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, rmdir, type FileHandle } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
-import { publish, syncFolder } from '../backup/publish.ts'
+import { publish } from '../backup/publish.ts'
+import { syncPath, writeSynced } from '../util/durable-file.ts'
 import { withFiles } from '../util/file-error.ts'
 
 const FLUSH_CHARS = 256 * 1024
@@ -46,14 +47,11 @@ export class NewFiles {
   async write(nameOf: Waiting['nameOf'], parts: AsyncIterable<string>): Promise<void> {
     const temporary = join(this.#temporary, String(this.#waiting.length))
     await withFiles(this.#folder, async () => {
-      const handle = await open(temporary, 'wx', 0o600)
-      try {
-        const bytes = await writeAll(handle, parts)
-        await handle.sync()
-        this.#waiting.push({ temporary, nameOf, bytes })
-      } finally {
-        await handle.close()
-      }
+      let bytes = 0
+      await writeSynced(temporary, async (file) => {
+        bytes = await writeAll(file, parts)
+      })
+      this.#waiting.push({ temporary, nameOf, bytes })
     })
   }
 
@@ -65,7 +63,7 @@ export class NewFiles {
         for (const { temporary, nameOf, bytes } of this.#waiting)
           placed.push({ path: await place(temporary, this.#folder, nameOf), bytes })
         await rm(this.#temporary, { recursive: true, force: true })
-        await syncFolder(this.#folder)
+        await syncPath(this.#folder)
         return placed
       })
     } catch (error) {

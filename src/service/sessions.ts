@@ -2,7 +2,7 @@
 import type { Dataset } from '../engine/dataset.ts'
 import type { SessionRecord } from '../live/session-record.ts'
 import { SessionStore, type SessionChange, type SessionEdit } from '../live/session-store.ts'
-import { requireLinked } from './requests/map-writes.ts'
+import { requireLinked } from '../live/require-linked.ts'
 
 export interface Sessions {
   /** One that was never written is a new one. */

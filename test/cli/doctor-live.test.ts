@@ -134,6 +134,12 @@ test('a newest backup that lacks what is new for long is too old, and backups ma
     status: 'warning',
     message: expect.stringContaining('1 backup: '),
   })
+  const sidecar = box.path('data', 'backups', car.replace(/car$/, 'json'))
+  await rm(sidecar)
+  expect((await doctor()).get('unfinished backups')).toMatchObject({
+    status: 'warning',
+    message: `1 CAR without a sidecar: data/backups/${car}`,
+  })
 })
 
 test('backups that were asked for by a setting, and are not there', async () => {

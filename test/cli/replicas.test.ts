@@ -115,6 +115,61 @@ test('who pulls from a service follows it within seconds, also when it was away'
   )
 }, 90_000)
 
+test('a copy behind a service is pushed to, follows, and is promoted over there', async () => {
+  const there = box.path('there')
+  const far = await serve(box, ['--store', 'lmdb:there'])
+  for (const pi of ['one', 'two']) await put(pi, '{"n":1}', '--store', 'lmdb:here')
+  const first = await box.json(['sync', far.url, '--store', 'lmdb:here'])
+  expect(first).toMatchObject({
+    status: 'synced',
+    target: far.url,
+    source: `lmdb:${box.path('here')}`,
+    total_count: 2,
+  })
+  const follower = spawn(
+    process.execPath,
+    [box.bin(), 'sync', far.url, '--store', 'lmdb:here', '--follow'],
+    { cwd: box.dir, env: box.env },
+  )
+  onTestFinished(() => void follower.kill('SIGKILL'))
+  const followed = once(follower, 'close')
+  const served = async (pi: string): Promise<boolean> =>
+    (await fetch(`${far.url}/v1/datasets/main/entities/${pi}`)).status === 200
+  await put('three', '3', '--store', 'lmdb:here')
+  await until(() => served('three'))
+  const { snapshot } = (await box.json(['build-snapshot', '--store', 'lmdb:here'])) as {
+    snapshot: string
+  }
+  const checkpoint = async (): Promise<string> =>
+    (await fetch(`${far.url}/v1/datasets/main/checkpoint`)).text()
+  await until(async () => (await checkpoint()).includes(snapshot))
+  follower.kill('SIGTERM')
+  expect(await followed).toEqual([0, null])
+  expect(await box.json(['status', '--store', `lmdb:${there}`])).toMatchObject({
+    replica: { of: expect.stringMatching(/^push:.+:lmdb:.+here$/) as unknown },
+  })
+  // Without --lost: what it was pushed from is no store of that machine.
+  const promoted = await box.run(['promote', '--store', `lmdb:${there}`, '--yes'])
+  expect(promoted.stderr).toContain('is not stopped from here')
+  expect((await box.fails(['sync', far.url, '--store', 'lmdb:here'])).code).toBe('fenced')
+  const refused = await box.fails([
+    'put',
+    'x',
+    '--value',
+    '1',
+    '--store',
+    'lmdb:here',
+    '--replicas',
+    far.url,
+  ])
+  expect(refused.code).toBe('fenced')
+  expect(await box.fails(['rejoin', far.url, '--store', 'lmdb:here'])).toMatchObject({
+    code: 'usage',
+  })
+  far.child.kill('SIGTERM')
+  await far.ended()
+}, 90_000)
+
 async function copied(): Promise<string> {
   const { stdout } = await box.run(['export', '--store', 'lmdb:copy'])
   return stdout

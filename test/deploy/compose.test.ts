@@ -12,6 +12,8 @@ import { readProject, ROOT, type ComposeService, type Project } from './compose-
 const FILE = join(ROOT, 'docker-compose.yml')
 const MIB = 1 << 20
 
+/** That of replicas which are services: no setting, as it is a secret. */
+const REPLICA_TOKEN = 'CAIRN_TOKEN'
 /** Where the library that speaks to buckets looks for keys. */
 const BUCKET_KEYS = [
   'AWS_ACCESS_KEY_ID',
@@ -75,7 +77,7 @@ test('without profiles it is Cairn alone; with them all others', () => {
 test('every setting reaches the service, or is fixed there', () => {
   const names = SETTING_NAMES.map((name) => SETTINGS[name].env[0] ?? '')
   const passed = names.filter((name) => !NOT_PASSED.has(name))
-  expect(whole.passed).toEqual([...passed, ...BUCKET_KEYS].toSorted())
+  expect(whole.passed).toEqual([...passed, ...BUCKET_KEYS, REPLICA_TOKEN].toSorted())
   expect([...NOT_PASSED].filter((name) => !names.includes(name))).toEqual([])
   const fixed = Object.entries(service('cairn').environment ?? {})
   expect(fixed.filter(([, value]) => value !== null).map(([name]) => name)).toEqual(

@@ -14,10 +14,18 @@ beforeAll(async () => {
 }, 120_000)
 afterAll(() => box.remove())
 
-for (let round = 0; round < ROUNDS; round++) {
-  test(`a primary killed under load is replaced, and rejoins; nothing acknowledged is lost (${round + 1})`, async () => {
+const WAYS = [
+  ['a store', false],
+  ['a service', true],
+] as const
+
+for (const [round, [of, overHttp]] of Array.from({ length: ROUNDS }, () => WAYS)
+  .flat()
+  .entries()) {
+  test(`a primary killed under load is replaced by ${of}, and rejoins; nothing acknowledged is lost (${round + 1})`, async () => {
     const name = `round${round}`
-    const { wrong, ...counts } = await drill({ box, name, seed: seed + round, clients, ms })
+    const options = { box, name, seed: seed + round, clients, ms, overHttp }
+    const { wrong, ...counts } = await drill(options)
     if (ROUNDS > 1) process.stdout.write(`${JSON.stringify(counts)}\n`)
     expect(wrong).toEqual([])
     expect(counts.acknowledged).toBeGreaterThan(10)

@@ -24,6 +24,8 @@ export interface DrillOptions {
   readonly clients: number
   /** How long clients write before the kill, and after the promotion. */
   readonly ms: number
+  /** The replica is behind a service, and its store is not known to the primary. */
+  readonly overHttp?: boolean
 }
 
 export interface DrillReport {
@@ -40,12 +42,21 @@ export interface DrillReport {
   readonly wrong: readonly string[]
 }
 
-export async function drill({ box, name, seed, clients, ms }: DrillOptions): Promise<DrillReport> {
+export async function drill({
+  box,
+  name,
+  seed,
+  clients,
+  ms,
+  overHttp = false,
+}: DrillOptions): Promise<DrillReport> {
   const old = `lmdb:${name}-old`
   const heir = `lmdb:${name}-new`
   await box.ok(['init', '--store', old])
-  await box.ok(['sync', heir, '--store', old])
-  const first = await serve(box, ['--store', old, '--replicas', heir, '--replica-ack', '1'])
+  const far = overHttp ? await serve(box, ['--store', heir]) : undefined
+  const copy = far?.url ?? heir
+  await box.ok(['sync', copy, '--store', old])
+  const first = await serve(box, ['--store', old, '--replicas', copy, '--replica-ack', '1'])
   const all = Array.from({ length: clients }, (_, i) => new Client(i, seed))
   const running = all.map((client) => client.run(first.url))
   await delay(ms)
@@ -59,7 +70,7 @@ export async function drill({ box, name, seed, clients, ms }: DrillOptions): Pro
     await box.ok(['put', pi, '--value', '"alone"', '--store', old])
 
   await box.ok(['promote', '--lost', '--store', heir, '--yes'])
-  const second = await serve(box, ['--store', heir])
+  const second = far ?? (await serve(box, ['--store', heir]))
   const again = all.map((client) => client.run(second.url))
   await Promise.all(all.map((client) => client.acknowledgedOne))
   const outageMs = performance.now() - killed
@@ -68,7 +79,7 @@ export async function drill({ box, name, seed, clients, ms }: DrillOptions): Pro
   await Promise.all(again)
 
   const wrong: string[] = []
-  const back = await serve(box, ['--store', old, '--replicas', heir])
+  const back = await serve(box, ['--store', old, '--replicas', copy])
   const refused = await fetch(`${back.url}/v1/datasets/main/entities/late/content`, {
     method: 'PUT',
     body: '1',

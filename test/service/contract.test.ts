@@ -138,7 +138,7 @@ test(
       const { passed, text } = await runSchemathesis(world, { seed: 1, examples: 6 })
       expect(passed, text).toBe(true)
       // All of it was tried, in every phase; the document has no examples.
-      expect(text).toMatch(/Tested:\s+6\d/)
+      expect(text).toMatch(/Tested:\s+7\d/)
       for (const phase of ['Coverage', 'Fuzzing', 'Stateful'])
         expect(text).toMatch(new RegExp(`✅ {1,2}${phase}`))
       // A fault would be one of `request.failed`; jobs may fail by what they were given.

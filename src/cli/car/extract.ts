@@ -9,7 +9,7 @@ import { printCid, type CidBytes } from '../../model/cid.ts'
 import type { CommandContext, CommandSpec } from '../command.ts'
 import { noEntity } from '../find.ts'
 import { counted, formatBytes, formatCount, printable } from '../format.ts'
-import { fileError } from '../../util/file-error.ts'
+import { fileError, withFiles } from '../../util/file-error.ts'
 import { fileNameOf } from './file-name.ts'
 import { addCarOptions, withCarDataset } from './open.ts'
 
@@ -115,20 +115,16 @@ class Extraction {
   async #write(path: string, content: Content): Promise<number> {
     if (!this.#context.options.switch('--force')) await refuseExisting(path)
     const temporary = join(this.#out, `.${randomBytes(9).toString('hex')}.new`)
-    try {
-      const handle = await open(temporary, 'wx', 0o600)
-      let bytes: number
+    return withFiles(path, async () => {
       try {
-        bytes = await writeContent(handle, content)
-      } finally {
-        await handle.close()
+        const bytes = await writeNew(temporary, content)
+        await rename(temporary, path)
+        return bytes
+      } catch (error) {
+        await rm(temporary, { force: true })
+        throw error
       }
-      await rename(temporary, path)
-      return bytes
-    } catch (error) {
-      await rm(temporary, { force: true })
-      throw isSystemError(error) ? fileError(error, path, 'written') : error
-    }
+    })
   }
 
   #failure(): CairnError {
@@ -145,6 +141,15 @@ class Extraction {
   }
 }
 
+async function writeNew(path: string, content: Content): Promise<number> {
+  const handle = await open(path, 'wx', 0o600)
+  try {
+    return await writeContent(handle, content)
+  } finally {
+    await handle.close()
+  }
+}
+
 async function writeContent(handle: FileHandle, content: Content): Promise<number> {
   if (content.kind === 'value') {
     const bytes = Buffer.from(`${printContent(content.value)}\n`)
@@ -158,8 +163,6 @@ async function writeContent(handle: FileHandle, content: Content): Promise<numbe
   }
   return length
 }
-
-const isSystemError = (error: unknown): boolean => error instanceof Error && 'syscall' in error
 
 /** Also of a link that leads nowhere. */
 async function refuseExisting(path: string): Promise<void> {

@@ -1,7 +1,6 @@
 import type { Dataset } from '../../engine/dataset.ts'
 import { printContent } from '../../content/encode.ts'
-import { isCairnError } from '../../errors.ts'
-import { parseCid, type CidBytes } from '../../model/cid.ts'
+import { parseCid, readCid, type CidBytes } from '../../model/cid.ts'
 import { readDataset, type CommandContext, type CommandSpec } from '../command.ts'
 import { noEntity } from '../find.ts'
 import { addMoment, momentOf } from '../moment.ts'
@@ -40,18 +39,9 @@ async function tipOf(
   if (options.switch('--cid')) return parseCid(name)
   const at = momentOf(options)
   const entry = await dataset.get(name, { signal, ...(at === undefined ? {} : { at }) })
-  const tip = entry?.tip ?? cidOf(name)
+  const tip = entry?.tip ?? readCid(name)
   if (tip === undefined) throw noEntity(name, dataset.name)
   return tip
-}
-
-function cidOf(text: string): CidBytes | undefined {
-  try {
-    return parseCid(text)
-  } catch (error) {
-    if (isCairnError(error)) return undefined
-    throw error
-  }
 }
 
 /** Bytes in DAG-JSON, as they come: base64 is written in groups of three bytes. */

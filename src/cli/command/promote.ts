@@ -4,6 +4,7 @@ import { isCairnError, toCairnError, type CairnError } from '../../errors.ts'
 import { longOptions, withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { confirm } from '../confirm.ts'
 import { storeOption } from '../other-store.ts'
+import { isService } from '../../remote/address.ts'
 
 export const promote: CommandSpec = {
   examples: [
@@ -49,8 +50,8 @@ async function withPrimary(
   use: (old: Cairn | undefined) => Promise<void>,
 ): Promise<void> {
   const { output } = context
-  if (/^https?:/.test(store)) {
-    output.note(`The old primary is the service ${store}, which is not stopped from here.`)
+  if (isService(store) || store.startsWith('push:')) {
+    output.note(`The old primary ${store} is not stopped from here.`)
     return use(undefined)
   }
   let isOpen = false

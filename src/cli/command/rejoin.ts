@@ -8,6 +8,7 @@ import { longOptions, withStore, type CommandContext, type CommandSpec } from '.
 import { counted } from '../format.ts'
 import { writeNewFile } from '../new-file.ts'
 import { storeOption } from '../other-store.ts'
+import { isService } from '../../remote/address.ts'
 
 export const rejoin: CommandSpec = {
   examples: [
@@ -27,6 +28,7 @@ export const rejoin: CommandSpec = {
     const { args, options, config } = context
     const { dataset, data_dir } = config.values
     const primary = storeOption(context, args[0] ?? '')
+    if (isService(primary)) throw notAStore(primary)
     const report = options.text('--report') ?? join(data_dir, `rejoin-${dataset}.ndjson`)
     await withStore(context, false, (cairn) =>
       withStore(
@@ -44,6 +46,12 @@ export const rejoin: CommandSpec = {
       ),
     )
   },
+}
+
+function notAStore(service: string): CairnError {
+  return new CairnError('usage', `A store rejoins another store, and ${service} is a service.`, {
+    hint: 'Take the folder of the old primary to the machine of the new one, and run `cairn rejoin` there on both. docs/guides/replicas.md says how to go on.',
+  })
 }
 
 /** The report is on disk before the store becomes a replica: then nothing here says any more what did not fit. */

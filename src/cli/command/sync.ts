@@ -1,13 +1,13 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { follow } from '../../engine/replica/follow.ts'
 import type { SyncReport } from '../../engine/replica/sync.ts'
-import type { SyncSource } from '../../engine/replica/source.ts'
-import type { Cairn } from '../../cairn.ts'
+import type { FollowedSource } from '../../engine/replica/source.ts'
 import { CairnError } from '../../errors.ts'
-import { longOptions, withStore, type CommandContext, type CommandSpec } from '../command.ts'
+import { longOptions, type CommandContext, type CommandSpec } from '../command.ts'
 import { counted, formatBytes } from '../format.ts'
 import { storeOption } from '../other-store.ts'
 import { withSource } from '../sync-source.ts'
+import { withTarget, type Copy } from '../sync-target.ts'
 
 export const sync: CommandSpec = {
   examples: [
@@ -16,12 +16,16 @@ export const sync: CommandSpec = {
       'cairn sync kubo:http://other:5001 --follow',
       'and go on, within seconds, until it is stopped',
     ],
+    ['cairn sync https://copy.example.org --follow', 'to the service that serves the copy'],
     ['cairn sync --from https://cairn.example.org --follow', 'the other way: pull from a service'],
   ],
   writes: true,
   define: (command) =>
     command
-      .argument('[target]', 'the store that gets the copy: lmdb:DIR, kubo:URL, s3://BUCKET/PREFIX')
+      .argument(
+        '[target]',
+        'what gets the copy: lmdb:DIR, kubo:URL, s3://BUCKET/PREFIX, or a service (https://HOST)',
+      )
       .option('--from <source>', 'copy from this store, or service (https://HOST), into --store')
       .option('--token-file <file>', 'the token for a service (CAIRN_TOKEN)')
       .option('--follow', 'go on until stopped: what is new at the source comes within seconds'),
@@ -34,22 +38,15 @@ export const sync: CommandSpec = {
         hint: 'Name the target (cairn sync lmdb:/other), or the source with --from, not both.',
       })
     }
-    if (target !== undefined && /^https?:/.test(target)) throw notWritten(target)
     const into = target === undefined ? config.values.store : storeOption(context, target)
     const source = from === undefined ? config.values.store : storeOption(context, from)
     await withSource(context, source, (one) =>
-      withStore(context, true, (cairn) => run(context, one, cairn), into),
+      withTarget(context, into, (copy) => run(context, one, copy)),
     )
   },
 }
 
-function notWritten(service: string): CairnError {
-  return new CairnError('usage', `The service ${service} is not written to by a sync.`, {
-    hint: 'Pull from the side of the copy: cairn sync --from https://HOST --store STORE.',
-  })
-}
-
-async function run(context: CommandContext, source: SyncSource, target: Cairn): Promise<void> {
+async function run(context: CommandContext, source: FollowedSource, target: Copy): Promise<void> {
   const { options, config, signal } = context
   const { dataset } = config.values
   let began = performance.now()

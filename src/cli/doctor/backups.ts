@@ -68,6 +68,7 @@ async function lookAtBackups(
   return [
     judged,
     ...damagedResults(found),
+    ...unfinishedResults(found),
     ...automationResults(automation),
     ...sizeResults(await folderBytes(folder), status),
   ]
@@ -166,6 +167,15 @@ function damagedResults({ damaged }: BackupFolder): CheckResult[] {
   if (first === undefined) return []
   const hint = '`cairn car verify FILE` looks closely; take another copy, or remove it.'
   return [warning('damaged backups', `${counted(damaged.length, 'backup')}: ${first.reason}`, hint)]
+}
+
+function unfinishedResults({ unfinished }: BackupFolder): CheckResult[] {
+  const [first] = unfinished
+  if (first === undefined) return []
+  const hint =
+    'An export that was cut off is finished by one that comes a day later. Other CARs count for nothing: move them away.'
+  const found = `${counted(unfinished.length, 'CAR')} without a sidecar: ${first}`
+  return [warning('unfinished backups', found, hint)]
 }
 
 export function automationResults(automation: AutomationFacts | undefined): CheckResult[] {

@@ -6,7 +6,7 @@ import { readCalls } from '../../client/reads.ts'
 import type { BackupRecord, StatusRecord, TimeOut } from '../../client/records.ts'
 import { transferCalls } from '../../client/transfer.ts'
 import { transport, type Transport } from '../../client/transport.ts'
-import { translated } from '../service-errors.ts'
+import { translated } from '../../remote/service-errors.ts'
 import { readTime } from '../../model/time.ts'
 import {
   CHANGES,

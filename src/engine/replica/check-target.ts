@@ -3,9 +3,13 @@ import { CairnError } from '../../errors.ts'
 import type { Commit } from '../../model/commit.ts'
 import { compareStanding, supersedes } from './standing.ts'
 
-/** What the target holds must be an earlier state of what the source holds. */
+/**
+ * What the target holds must be an earlier state of what the source holds; or a dataset that was made, as a service
+ * makes one when it starts, and never written to.
+ */
 export function checkTarget(target: Commit, source: Commit, location: string, adopt = false): void {
   const { dataset } = target
+  if (isUntouched(target) && target.identity !== source.identity) return
   if (target.identity !== source.identity) {
     throw new CairnError(
       'conflict',
@@ -26,18 +30,30 @@ export function checkTarget(target: Commit, source: Commit, location: string, ad
   }
   if (behind > 0) return
   const forked = target.generation.tag !== source.generation.tag
-  if (!forked && source.next >= target.next && source.nextSeq >= target.nextSeq) return
+  const isBehind = source.next >= target.next && source.nextSeq >= target.nextSeq
+  if (!forked && isBehind && !isGoingBack(target, source, location)) return
   throw new CairnError(
     'conflict',
     forked
       ? `The target follows another generation ${target.generation.number} of "${dataset}" than the source.`
-      : `The target is ahead of the source: it has "${dataset}" up to position ${target.next}, the source up to ${source.next}.`,
+      : `The target is ahead of the source: it has "${dataset}" up to position ${target.next} and commit ${target.replica?.number ?? target.number}, the source up to ${source.next} and ${source.number}.`,
     {
       hint: 'Sync from the primary that the target followed so far. Nothing was changed.',
       dataset,
     },
   )
 }
+
+const isUntouched = ({ next, nextSeq, generation, replica, fenced }: Commit): boolean =>
+  next === 0 &&
+  nextSeq === 1 &&
+  generation.number === 1 &&
+  replica === undefined &&
+  fenced === undefined
+
+/** Of two commits of one store that differ in neither entries nor snapshots the numbers tell. */
+const isGoingBack = ({ replica }: Commit, source: Commit, location: string): boolean =>
+  replica?.of === location && source.number < replica.number
 
 function replaced(dataset: string, location: string, target: Commit): CairnError {
   const { number } = target.generation

@@ -6,11 +6,12 @@
  * Invariant: a block that links to others is put after them, or with the same flush; `finish` says that all of
  * it is there, and was read back.
  */
-import { walkBack } from '../../chain/walk.ts'
+import { walkBack, type LoadedBlock } from '../../chain/walk.ts'
 import { CairnError } from '../../errors.ts'
 import { encodeChainBlock } from '../../model/chain-block.ts'
-import { cidKey, cidMatches, type CidBytes } from '../../model/cid.ts'
+import { cidKey, cidMatches, inlineBytes, type CidBytes } from '../../model/cid.ts'
 import type { Commit } from '../../model/commit.ts'
+import { DAMAGED_HINT } from '../../model/ipld.ts'
 import { decodeKeptPage, type KeptSnapshot } from '../../model/kept.ts'
 import { decodeNode, isLeaf } from '../../model/node.ts'
 import type { SnapshotHeader } from '../../model/snapshot.ts'
@@ -21,7 +22,7 @@ import { misplaced } from '../../reach/checks.ts'
 import { tipsOf } from '../../reach/tips.ts'
 import { Walk } from '../../reach/walk.ts'
 import type { ReadOptions, Staging } from '../../store/backend.ts'
-import { readProvedBlock } from '../../store/proved.ts'
+import { readProvedBlock, type BlockReader } from '../../store/proved.ts'
 import { DigestMap } from '../../util/digest-map.ts'
 import type { Context, LongOptions } from '../context.ts'
 import { bearsMark, isMarkedDamaged, withoutMarks } from '../damage.ts'
@@ -30,7 +31,8 @@ import { RestoreStager } from '../restore-stager.ts'
 import { readBack } from '../stage-nodes.ts'
 import { identitiesOf } from '../state.ts'
 import type { Known } from './known.ts'
-import type { SyncSource } from './source.ts'
+import { Along } from './log-ahead.ts'
+import type { BlockOptions, SyncSource } from './source.ts'
 
 export interface CopyCounts {
   /** Blocks that came from the source, and their bytes. */
@@ -53,6 +55,10 @@ export interface CopyOptions extends LongOptions {
 
 /** What was put is made durable after so many bytes: a copy that is cut goes on from there. */
 const FLUSH_BYTES = 32 << 20
+/** So many blocks of the log, and contents of theirs, are taken together at first, and at most; and so many bytes. */
+const FIRST_AT_ONCE = 16
+const MOST_AT_ONCE = 64
+const AT_ONCE_BYTES = 2 << 20
 
 export class Copier {
   readonly #options: CopyOptions
@@ -67,6 +73,9 @@ export class Copier {
   /** The tips of a leaf or chain block under way whose content the target has, or was asked for. */
   #tips: Set<string> = new Set()
   #unflushed = 0
+  /** Content of the log that was fetched before its turn. */
+  readonly #along = new Along()
+  #atOnce = FIRST_AT_ONCE
   readonly #counts = { blocks: 0, bytes: 0, requests: 0, found: 0 }
 
   constructor(options: CopyOptions) {
@@ -80,10 +89,20 @@ export class Copier {
     return { ...this.#counts }
   }
 
-  /** Of the target, else of the source. What is damaged in the target is mended. */
-  async getBlocks(
+  /**
+   * Of the target, else of the source, as many of the first ones as that likes to give at once. What is damaged in
+   * the target is mended.
+   */
+  getBlocks(
     cids: readonly CidBytes[],
-    { signal }: ReadOptions = {},
+    options: ReadOptions = {},
+  ): Promise<(Uint8Array | undefined)[]> {
+    return this.#along.read(cids, (lacking) => this.#read(lacking, options))
+  }
+
+  async #read(
+    cids: readonly CidBytes[],
+    { signal, logFrom }: BlockOptions,
   ): Promise<(Uint8Array | undefined)[]> {
     const { source, target } = this.#options
     const blocks = await target.backend.getBlocks(cids, { signal, rely: true })
@@ -92,12 +111,13 @@ export class Copier {
     for (const [i, cid] of cids.entries())
       if (!this.#isWhole(cid, blocks[i])) lacking.set(cidKey(cid), cid)
     if (lacking.size === 0) return blocks
-    const read = await source.getBlocks([...lacking.values()], { signal })
+    const read = await source.getBlocks([...lacking.values()], { signal, logFrom })
     this.#count(read)
     const places = new Map([...lacking.keys()].map((key, place) => [key, place]))
     for (const [i, cid] of cids.entries()) {
       const place = places.get(cidKey(cid))
       if (place === undefined) continue
+      if (place >= read.length) return blocks.slice(0, i)
       const bytes = read[place]
       if (blocks[i] !== undefined && bytes !== undefined && cidMatches(cid, bytes))
         await target.backend.heal([{ cid, bytes }], { signal })
@@ -191,22 +211,66 @@ export class Copier {
     let follows = commit.next
     const walk = {
       head: commit.head ?? commit.base,
-      base: null,
+      // One that it does not pass, after a rollback, ends nothing.
+      base: known?.logEnd(floor) ?? null,
       identities: identitiesOf(commit),
       floor,
       next: commit.head === null ? header.upto : commit.next,
       signal,
     }
-    for await (const { cid, block } of walkBack(this, walk)) {
-      if (follows <= floor || known?.hasLog(cid, floor) === true) return
-      follows = block.first
-      const bytes = encodeChainBlock(block, commit.settings.content)
+    const logFrom = Math.max(floor, known?.commit.next ?? floor)
+    const reader: BlockReader = {
+      getBlocks: (cids, options) => this.#read(cids, { ...options, logFrom }),
+    }
+    let some: LoadedBlock[] = []
+    for await (const one of walkBack(reader, walk)) {
+      if (follows <= floor || known?.hasLog(one.cid, floor) === true) break
+      follows = one.block.first
+      some.push(one)
+      if (some.length < this.#atOnce) continue
+      await this.#putLog(some)
+      some = []
+    }
+    await this.#putLog(some)
+    this.#along.keep(new Map())
+  }
+
+  /** Blocks of the log, newest first. */
+  async #putLog(blocks: readonly LoadedBlock[]): Promise<void> {
+    const { settings } = this.#options.commit
+    if (this.#linked) await this.#fetch(blocks.flatMap(({ block }) => tipsOf(block.entries)))
+    for (const { cid, block } of blocks) {
+      const bytes = encodeChainBlock(block, settings.content)
       if (!cidMatches(cid, bytes)) throw misplaced('The chain block', cid)
       if (this.#linked) await this.#content(tipsOf(block.entries))
       this.#unflushed += bytes.length
       await this.#leave({ cid, bytes, kind: 'chain', entries: block.entries.length })
       this.#tell()
     }
+  }
+
+  /** What many small blocks of the log lead to comes at once, as far as memory bears; it is walked in its turn. */
+  async #fetch(tips: readonly CidBytes[]): Promise<void> {
+    const { known, signal } = this.#options
+    const wanted = new Map<string, CidBytes>()
+    for (const tip of tips) {
+      const isThere = known?.hasRecentTip(tip) === true || this.#seenContents.has(tip)
+      if (isThere || inlineBytes(tip) !== undefined) continue
+      wanted.set(cidKey(tip), tip)
+      if (wanted.size === this.#atOnce) break
+    }
+    if (wanted.size < 2) return
+    const blocks = await this.#read([...wanted.values()], { signal })
+    const keys = [...wanted.keys()]
+    const fetched = new Map<string, Uint8Array>()
+    let size = 1
+    for (const [i, bytes] of blocks.entries()) {
+      size += bytes?.length ?? 0
+      if (bytes !== undefined) fetched.set(keys[i] ?? '', bytes)
+    }
+    this.#along.keep(fetched)
+    const fitting = Math.floor((AT_ONCE_BYTES * blocks.length) / size)
+    this.#atOnce = Math.max(1, Math.min(MOST_AT_ONCE, fitting, this.#atOnce * 4))
   }
 
   #content(tips: readonly CidBytes[]): Promise<void> {
@@ -231,8 +295,10 @@ export class Copier {
       pages.push({ cid, bytes })
       const { older, snapshots } = decodeKeptPage(bytes)
       all.push(...snapshots.toReversed())
+      if (all.length > commit.keptCount) break
       cid = older
     }
+    if (all.length !== commit.keptCount) throw miscounted(commit.keptCount)
     const isSound = !all.some(bearsMark)
     const kept = isSound ? all : all.filter((one) => !isMarkedDamaged(one)).map(withoutMarks)
     const own = isSound ? pages.reverse() : keptPages(kept.toReversed())
@@ -254,4 +320,12 @@ export class Copier {
     this.#nodes.close()
     this.#contents.close()
   }
+}
+
+function miscounted(said: number): CairnError {
+  return new CairnError(
+    'invalid_block',
+    `The commit counts ${said} kept snapshots, its list has others.`,
+    { hint: DAMAGED_HINT },
+  )
 }

@@ -1,11 +1,10 @@
 /** Keeping a replica up to date until it is told to stop: also while source or target are away for a time. */
 import { isCairnError, type CairnError } from '../../errors.ts'
-import { bytesEqual, type CidBytes } from '../../model/cid.ts'
-import type { SyncSource } from './source.ts'
+import type { FollowedSource } from './source.ts'
 import type { SyncReport } from './sync.ts'
 
 export interface FollowOptions {
-  readonly source: SyncSource
+  readonly source: Pick<FollowedSource, 'changed'>
   readonly dataset: string
   readonly sync: () => Promise<SyncReport>
   /** Of each sync that brought something. */
@@ -17,8 +16,8 @@ export interface FollowOptions {
   readonly delay: (ms: number) => Promise<void>
 }
 
-/** The source is looked at that often: what was written in between comes in one sync. */
-const LOOK_MS = 500
+/** Between two syncs: what was written in between comes in one. */
+const GATHER_MS = 50
 const AWAY_LEAST_MS = 1000
 const AWAY_MOST_MS = 30_000
 
@@ -27,6 +26,7 @@ const PASSES: ReadonlySet<string> = new Set([
   'backend_unavailable',
   'backend_timeout',
   'busy',
+  'closed',
   'overloaded',
   'rate_limited',
   'deadline_exceeded',
@@ -34,14 +34,15 @@ const PASSES: ReadonlySet<string> = new Set([
 ])
 
 export async function follow(options: FollowOptions): Promise<void> {
-  const { signal, delay, onAway } = options
-  let known: CidBytes | undefined
+  const { source, dataset, sync, onSynced, signal, delay, onAway } = options
   let away = AWAY_LEAST_MS
   while (!signal.aborted) {
     try {
-      known = await once(options, known)
+      const report = await sync()
       away = AWAY_LEAST_MS
-      await delay(LOOK_MS)
+      if (report.status === 'synced') await onSynced(report)
+      await delay(GATHER_MS)
+      await source.changed(dataset, report.from, { signal })
     } catch (error) {
       if (signal.aborted) return
       if (!isCairnError(error) || !PASSES.has(error.code)) throw error
@@ -50,17 +51,4 @@ export async function follow(options: FollowOptions): Promise<void> {
       away = Math.min(away * 2, AWAY_MOST_MS)
     }
   }
-}
-
-/** Answers the commit of the source that the replica has now. */
-async function once(
-  { source, dataset, sync, onSynced, signal }: FollowOptions,
-  known: CidBytes | undefined,
-): Promise<CidBytes | undefined> {
-  const newest = await source.newest(dataset, { signal })
-  if (newest !== undefined && known !== undefined && bytesEqual(newest.cid, known)) return known
-  const report = await sync()
-  if (report.status === 'synced') await onSynced(report)
-  // It may be an older one than the replica has: then the next look finds that out.
-  return newest?.cid
 }

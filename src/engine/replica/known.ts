@@ -46,6 +46,12 @@ export class Known {
     return kept
   }
 
+  /** The newest block of the log, where all before it down to `floor` are there; null where not. */
+  logEnd(floor: number): CidBytes | null {
+    const { commit, chain } = this.#state
+    return commit.floor > floor ? null : (chain.at(-1)?.cid ?? commit.base)
+  }
+
   /** Whether a chain block, and all before it down to `floor`, are there. */
   hasLog(cid: CidBytes, floor: number): boolean {
     const { commit, chain } = this.#state

@@ -6,8 +6,7 @@ import { CairnError, isCairnError } from '../../errors.ts'
 import type { Context } from '../context.ts'
 import type { Pointer } from '../pointer.ts'
 import { storeAsSource } from './source.ts'
-import { syncDataset } from './sync.ts'
-import type { Replica } from './replica-set.ts'
+import type { ReplicaTarget } from './target.ts'
 
 export interface PushOptions {
   readonly ack: number
@@ -24,7 +23,7 @@ const RETRY_MS = 500
 
 export class Pushes {
   readonly #context: Context
-  readonly #replicas: readonly Replica[]
+  readonly #replicas: readonly ReplicaTarget[]
   readonly #ack: number
   readonly #ackMs: number
   readonly #datasets = new Map<string, DatasetPush>()
@@ -32,7 +31,7 @@ export class Pushes {
 
   constructor(
     context: Context,
-    replicas: readonly Replica[],
+    replicas: readonly ReplicaTarget[],
     { ack, ackMs = ACK_MS }: PushOptions,
   ) {
     this.#context = context
@@ -59,19 +58,19 @@ export class Pushes {
 class DatasetPush {
   readonly #context: Context
   readonly #pointer: Pointer
-  readonly #replicas: readonly Replica[]
+  readonly #replicas: readonly ReplicaTarget[]
   readonly #ack: number
   readonly #isClosed: () => boolean
   /** The commit of this store that each replica is known to have. */
-  readonly #have = new Map<Replica, number>()
-  readonly #running = new Set<Replica>()
+  readonly #have = new Map<ReplicaTarget, number>()
+  readonly #running = new Set<ReplicaTarget>()
   readonly #waiting = new Set<Waiting>()
   #wanted = -1
 
   constructor(
     context: Context,
     pointer: Pointer,
-    replicas: readonly Replica[],
+    replicas: readonly ReplicaTarget[],
     ack: number,
     isClosed: () => boolean,
   ) {
@@ -111,7 +110,7 @@ class DatasetPush {
    * Goes on while someone waits for more than the replica has. After a failure it tries again in a while; who
    * writes meanwhile does not wait for that.
    */
-  async #push(replica: Replica): Promise<void> {
+  async #push(replica: ReplicaTarget): Promise<void> {
     if (this.#running.has(replica) || !this.#isNeeded(replica)) return
     this.#running.add(replica)
     try {
@@ -123,7 +122,8 @@ class DatasetPush {
     }
   }
 
-  #failed(replica: Replica, error: unknown): void {
+  #failed(replica: ReplicaTarget, error: unknown): void {
+    if (this.#isClosed()) return
     const { dataset } = this.#pointer
     const { location } = replica
     this.#context.log.error('replica.not_synced', { dataset, location, error: String(error) })
@@ -132,15 +132,14 @@ class DatasetPush {
     else setTimeout(() => void this.#push(replica), RETRY_MS).unref()
   }
 
-  #isNeeded(replica: Replica): boolean {
+  #isNeeded(replica: ReplicaTarget): boolean {
     const have = this.#have.get(replica) ?? -1
     return !this.#isClosed() && this.#waiting.size > 0 && have < this.#wanted
   }
 
-  async #sync(replica: Replica): Promise<void> {
+  async #sync(replica: ReplicaTarget): Promise<void> {
     const { backend, log } = this.#context
-    const target = await replica.target(this.#pointer.dataset)
-    const { from } = await syncDataset(storeAsSource(backend, log), target)
+    const { from } = await replica.sync(storeAsSource(backend, log), this.#pointer.dataset)
     this.#have.set(replica, Math.max(from, this.#have.get(replica) ?? -1))
     for (const one of this.#waiting) if (this.#has(one.number)) one.done()
   }

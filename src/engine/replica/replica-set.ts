@@ -1,28 +1,21 @@
 /**
- * The replicas that a primary knows of: other stores, opened when they are needed. It is asked by whoever writes
+ * The replicas that a primary knows of: other stores, and services. It is asked by whoever writes
  * (has one of them taken this dataset's place? do enough of them have what was written?) and by a prune (what do
  * they not have yet?). It keeps no books: what a replica has is said by that replica.
  */
 import { CairnError, isCairnError, toCairnError } from '../../errors.ts'
 import type { Commit } from '../../model/commit.ts'
 import type { KeptSnapshot } from '../../model/kept.ts'
-import type { Backend } from '../../store/backend.ts'
-import { NodeStore } from '../../tree/node-store.ts'
 import type { Context } from '../context.ts'
-import { checkedCommit, Pointer } from '../pointer.ts'
+import type { Pointer } from '../pointer.ts'
 import { fence, fencedBy } from './promote.ts'
 import { Pushes } from './pushes.ts'
 import { supersedes } from './standing.ts'
-import type { SyncTarget } from './sync.ts'
-
-export interface ReplicaStore {
-  /** Without secrets. */
-  readonly location: string
-  readonly open: () => Promise<Backend>
-}
+import { StoreTarget, type ReplicaStore, type ReplicaTarget } from './target.ts'
 
 export interface ReplicaPolicy {
-  readonly stores: readonly ReplicaStore[]
+  /** Other stores, and services that have one. */
+  readonly stores: readonly (ReplicaStore | ReplicaTarget)[]
   /** A write is acknowledged when so many of them have it; 0 unless given. */
   readonly ack?: number | undefined
   /** How long a write waits for that; 10 s unless given. */
@@ -41,12 +34,11 @@ interface Look {
 /** A write looks at the replicas that often, and waits so long for the first look. */
 const LOOK_EVERY_MS = 5000
 const LOOK_MS = 3000
-const NODE_CACHE_BYTES = 16 << 20
 
 export class ReplicaSet {
   readonly #context: Context
   readonly #ack: number
-  readonly #replicas: readonly Replica[]
+  readonly #replicas: readonly ReplicaTarget[]
   readonly #looks = new WeakMap<Pointer, Look>()
   readonly #pushes: Pushes
 
@@ -62,7 +54,7 @@ export class ReplicaSet {
     }
     this.#context = context
     this.#ack = ack
-    this.#replicas = stores.map((store) => new Replica(context, store))
+    this.#replicas = stores.map((one) => ('open' in one ? new StoreTarget(context, one) : one))
     this.#pushes = new Pushes(context, this.#replicas, { ack, ackMs })
   }
 
@@ -113,7 +105,7 @@ export class ReplicaSet {
     }
   }
 
-  async #lookAt(replica: Replica, pointer: Pointer): Promise<void> {
+  async #lookAt(replica: ReplicaTarget, pointer: Pointer): Promise<void> {
     let theirs: Commit | undefined
     try {
       theirs = await replica.newest(pointer.dataset)
@@ -125,7 +117,7 @@ export class ReplicaSet {
     this.#context.log.error('fenced', { dataset: pointer.dataset, by: replica.location })
   }
 
-  #notReached({ location }: Replica, dataset: string, error: unknown): void {
+  #notReached({ location }: ReplicaTarget, dataset: string, error: unknown): void {
     this.#context.log.error('replica.not_reached', { dataset, location, error: String(error) })
   }
 
@@ -183,54 +175,4 @@ function holdOf(
   const isCurrent = theirs.replica !== undefined && cid.equals(theirs.replica.cid)
   const from = isCurrent ? nextSeq : theirs.snapshotSeq
   return ({ seq }) => (seq >= from ? `${name} may not have it yet` : undefined)
-}
-
-/** One other store, opened when it is asked for the first time, and anew when that failed. */
-export class Replica {
-  readonly location: string
-  readonly #base: Context
-  readonly #store: ReplicaStore
-  #context: Promise<Context> | undefined
-  readonly #pointers = new Map<string, Pointer>()
-
-  constructor(base: Context, store: ReplicaStore) {
-    this.location = store.location
-    this.#base = base
-    this.#store = store
-  }
-
-  #opened(): Promise<Context> {
-    this.#context ??= this.#open().catch((error: unknown) => {
-      this.#context = undefined
-      throw error
-    })
-    return this.#context
-  }
-
-  async #open(): Promise<Context> {
-    const backend = await this.#store.open()
-    const { replicas: _, observe: __, ...base } = this.#base
-    return { ...base, backend, nodes: new NodeStore(backend, NODE_CACHE_BYTES) }
-  }
-
-  async newest(dataset: string): Promise<Commit | undefined> {
-    const { backend } = await this.#opened()
-    const stored = await backend.newest(dataset, -1)
-    return stored && checkedCommit(dataset, stored.number, stored.bytes).commit
-  }
-
-  async target(dataset: string): Promise<SyncTarget> {
-    const context = await this.#opened()
-    const pointer = async (): Promise<Pointer | undefined> => {
-      const open = this.#pointers.get(dataset) ?? (await Pointer.open(context, dataset))
-      if (open !== undefined) this.#pointers.set(dataset, open)
-      return open
-    }
-    return { context, dataset, pointer }
-  }
-
-  async close(): Promise<void> {
-    const context = await this.#context?.catch(() => undefined)
-    await context?.backend.close()
-  }
 }

@@ -3,7 +3,7 @@
  *
  *   1 look at the target, then at the source's newest commit; hold what that names
  *   2 copy what the target lacks of it, every block hashed
- *   3 read the engine's own blocks back
+ *   3 read the engine's own blocks back, and hold what the commit says against what they are
  *   4 commit at the target, if nothing was committed there since 1
  *
  * Dying before 4 leaves blocks that no commit names, and that the next sync finds. The source is looked at after
@@ -13,13 +13,17 @@
 import { CairnError, isCairnError } from '../../errors.ts'
 import { bytesEqual, cidKey } from '../../model/cid.ts'
 import { encodeCommit, type Commit, type EncodedCommit } from '../../model/commit.ts'
+import type { KeptSnapshot } from '../../model/kept.ts'
+import type { SnapshotHeader } from '../../model/snapshot.ts'
 import type { Staging } from '../../store/backend.ts'
 import type { Context, LongOptions } from '../context.ts'
-import { commitSurely, type Pointer } from '../pointer.ts'
-import { readHeader, type State } from '../state.ts'
+import { commitSurely } from '../next-commit.ts'
+import type { Pointer } from '../pointer.ts'
+import { completeState, readHeader, type PreparedState, type State } from '../state.ts'
 import { checkTarget, noDataset, toItself } from './check-target.ts'
 import { Copier, type CopyCounts } from './copy.ts'
 import { Known } from './known.ts'
+import { proveKept, proveState } from './prove.ts'
 import { placeOf, type SyncSource } from './source.ts'
 
 export interface SyncOptions extends LongOptions {
@@ -107,6 +111,15 @@ async function hasMoved(
   return now !== undefined && !bytesEqual(now.cid, cid)
 }
 
+/** What the commit of a replica says that differs from its source's. */
+interface Copied {
+  readonly kept: Pick<Commit, 'kept' | 'keptCount'>
+  /** The list has lost a snapshot. */
+  readonly forgets: boolean
+  /** Kept snapshots that the replica lacked. */
+  readonly fresh: readonly { readonly kept: KeptSnapshot; readonly header: SnapshotHeader }[]
+}
+
 class OneSync {
   readonly #source: SyncSource
   readonly #stored: EncodedCommit
@@ -141,6 +154,10 @@ class OneSync {
         const report = await this.#copyAndCommit(staging)
         if (report !== 'moved') outcome = 'committed'
         return report
+      } catch (error) {
+        // What came until then is found by the next one.
+        await staging.flush().catch(() => undefined)
+        throw error
       } finally {
         await staging.end(outcome).catch((error: unknown) => {
           context.log.error('staging.end_failed', { dataset, outcome, error: String(error) })
@@ -164,27 +181,21 @@ class OneSync {
       known,
     })
     try {
-      const { fields, snapshots } = await this.#copy(copier, known)
+      const copied = await this.#copy(copier, known)
       await copier.finish()
-      const made = await this.#commit(fields, staging)
+      const proved = await this.#prove(copied)
+      const made = proved === 'moved' ? proved : await this.#commit(copied, proved, staging)
       if (made === 'moved') return made
       const { counts } = copier
       const described_ = described(this.#source, this.#stored, made)
       context.log.info('synced', { ...described_, ...counts })
-      return { ...described_, status: 'synced', ...counts, snapshots }
+      return { ...described_, status: 'synced', ...counts, snapshots: copied.fresh.length }
     } finally {
       copier.close()
     }
   }
 
-  /** Copies all, and says what the commit of the replica differs in from that of the source. */
-  async #copy(
-    copier: Copier,
-    known: Known | undefined,
-  ): Promise<{
-    fields: Pick<Commit, 'kept' | 'keptCount'> & { forgets: boolean }
-    snapshots: number
-  }> {
+  async #copy(copier: Copier, known: Known | undefined): Promise<Copied> {
     const { commit } = this.#stored
     const { signal } = this.#options
     const isKnownList = known !== undefined && bytesEqual(known.commit.kept, commit.kept)
@@ -192,25 +203,44 @@ class OneSync {
     const list = isKnownList ? undefined : await copier.keptList()
     const has = new Set(there.map(({ cid }) => cidKey(cid)))
     if (known !== undefined) has.add(cidKey(known.commit.snapshot))
-    const fresh = (list?.kept ?? []).filter(({ cid }) => !has.has(cidKey(cid)))
     const current = has.has(cidKey(commit.snapshot))
       ? await readHeader(this.#target.context, commit, signal)
       : await copier.snapshot(commit.snapshot)
-    for (const { cid } of fresh) if (!bytesEqual(cid, commit.snapshot)) await copier.snapshot(cid)
+    const fresh: { kept: KeptSnapshot; header: SnapshotHeader }[] = []
+    for (const kept of list?.kept ?? []) {
+      if (has.has(cidKey(kept.cid))) continue
+      const isCurrent = bytesEqual(kept.cid, commit.snapshot)
+      fresh.push({ kept, header: isCurrent ? current : await copier.snapshot(kept.cid) })
+    }
     await copier.log(current)
     const now = new Set((list?.kept ?? []).map(({ cid }) => cidKey(cid)))
     return {
-      snapshots: fresh.length,
-      fields: {
+      kept: {
         kept: list?.newest ?? commit.kept,
-        keptCount: list?.kept.length ?? commit.keptCount,
-        forgets: there.some(({ cid }) => !now.has(cidKey(cid))),
+        keptCount: list?.kept.length ?? known?.commit.keptCount ?? commit.keptCount,
       },
+      forgets: there.some(({ cid }) => !now.has(cidKey(cid))),
+      fresh,
+    }
+  }
+
+  async #prove({ fresh }: Copied): Promise<PreparedState | 'moved'> {
+    const { context, open } = this.#target
+    const { signal } = this.#options
+    try {
+      for (const { kept, header } of fresh)
+        await proveKept(context, this.#stored, kept, header, signal)
+      return await proveState(context, this.#stored, this.#state, signal)
+    } catch (error) {
+      // What somebody else has committed meanwhile counts in the overlay already.
+      if (open !== undefined && open.seen !== this.#state) return 'moved'
+      throw error
     }
   }
 
   async #commit(
-    { forgets, ...kept }: Pick<Commit, 'kept' | 'keptCount'> & { forgets: boolean },
+    { kept, forgets }: Copied,
+    { state: proved, entries }: PreparedState,
     staging: Staging,
   ): Promise<Commit | 'moved'> {
     const { open, dataset, context } = this.#target
@@ -224,12 +254,21 @@ class OneSync {
       return (await commitSurely(context, request)) === 'committed' ? commit : 'moved'
     }
     const made = await open.move<number | 'moved'>(
-      async ({ commit }) => {
-        if (commit.number !== this.#state?.commit.number) return { stay: 'moved' }
+      async (state) => {
+        if (state !== this.#state) return { stay: 'moved' }
+        const { commit } = state
         // Of what is no longer kept an older commit may have been made.
         const oldest = forgets ? commit.number + 1 : commit.oldest
         const changes = { ...fields, oldest, fenced: undefined }
-        return { changes, blocks: [], staging, at: fields.ts, result: commit.number + 1 }
+        return {
+          changes,
+          blocks: [],
+          staging,
+          at: fields.ts,
+          become: (stored) =>
+            completeState({ state: { ...proved, stored, commit: stored.commit }, entries }),
+          result: commit.number + 1,
+        }
       },
       { signal, fresh: true, replication: true },
     )

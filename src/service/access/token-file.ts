@@ -3,10 +3,11 @@
  * whole; who changes it holds a lock file meanwhile, so that no revocation is lost to another change.
  */
 import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError } from '../../errors.ts'
+import { replaceFile } from '../../util/durable-file.ts'
 import { isRight, type Right } from './rights.ts'
 
 export interface TokenRecord {
@@ -135,35 +136,10 @@ async function change(
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
   await withLock(`${path}.lock`, async () => {
     const tokens = plan(await readTokens(path))
-    await replaceFile(path, `${JSON.stringify({ schema: SCHEMA, tokens }, undefined, 2)}\n`)
+    const text = `${JSON.stringify({ schema: SCHEMA, tokens }, undefined, 2)}\n`
+    // A death on the way leaves the file as it was.
+    await replaceFile(path, `${path}.${base32(randomBytes(5))}.tmp`, (file) => file.writeFile(text))
   })
-}
-
-/** A death on the way leaves the file as it was. */
-async function replaceFile(path: string, text: string): Promise<void> {
-  const temp = `${path}.${base32(randomBytes(5))}.tmp`
-  try {
-    const file = await open(temp, 'wx', 0o600)
-    try {
-      await file.writeFile(text)
-      await file.sync()
-    } finally {
-      await file.close()
-    }
-    await rename(temp, path)
-    await syncFolder(dirname(path))
-  } finally {
-    await rm(temp, { force: true })
-  }
-}
-
-async function syncFolder(folder: string): Promise<void> {
-  const handle = await open(folder, 'r')
-  try {
-    await handle.sync()
-  } finally {
-    await handle.close()
-  }
 }
 
 async function withLock(path: string, work: () => Promise<void>): Promise<void> {

@@ -14,7 +14,7 @@ const TAGS = [
   ['backups', 'CARs: the whole state as one file'],
   ['content', 'what tips point at'],
   ['gateway', 'blocks and CARs for any IPFS client'],
-  ['replication', 'what a replica in another store asks for'],
+  ['replication', 'what a replica in another store asks for, and what one in this store is sent'],
   ['maps', 'named key-value maps of a program, their keys with expiry'],
   ['session', 'who is connected, and saving when they leave'],
   ['jobs', 'what takes long'],

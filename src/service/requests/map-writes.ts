@@ -8,20 +8,10 @@ import type { ImportEntry } from '../../engine/import-entry.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
 import { mapRecord, recordId, type MapRecord } from '../../live/layout.ts'
 import { readRecord } from '../../live/load.ts'
+import { requireLinked } from '../../live/require-linked.ts'
 
 interface Calls {
   readonly signal?: AbortSignal | undefined
-}
-
-/** Values that the store does not hold would be lost. */
-export async function requireLinked(dataset: Dataset, options: Calls = {}): Promise<void> {
-  const { commit } = await dataset.pointer(options)
-  if (commit.settings.content === 'linked') return
-  throw new CairnError(
-    'conflict',
-    `The dataset "${dataset.name}" keeps content elsewhere, and live state needs it here.`,
-    { hint: 'Make a dataset with content "linked", and use that one.' },
-  )
 }
 
 /** As often another request may make or delete the map in between. */

@@ -1,6 +1,5 @@
 /** The log of a dataset: by pages, as it grows, and where it stands. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyReply } from 'fastify'
 import { Type } from 'typebox'
 import type { ChangesOptions, LogChange } from '../../engine/changes.ts'
 import type { Dataset } from '../../engine/dataset.ts'
@@ -11,6 +10,7 @@ import { entryRecord } from '../../model/entry-record.ts'
 import { formatTime } from '../../model/time.ts'
 import { isStillAllowed } from '../access/access.ts'
 import { EVENT_STREAM, eventStream, type ServerEvent } from '../http/event-stream.ts'
+import { endOf } from '../http/stream-end.ts'
 import { problems, streamOf } from '../schemas/answers.ts'
 import {
   CidText,
@@ -27,8 +27,6 @@ import type { Service } from '../service.ts'
 
 const tags = ['entries']
 const PLACE = '/v1/datasets/:dataset'
-/** How soon the stream of a revoked token ends. */
-const LOOK_EVERY_MS = 5000
 const GONE = { 410: problemResponse('The log is not kept so far back.') }
 
 const Since = Type.Integer({
@@ -168,20 +166,6 @@ export function changeRoutes(
       },
     )
   }
-}
-
-/** Aborts when the answer is over, whoever ends it, or is to be: also when its reader may not read on. */
-function endOf(reply: FastifyReply, draining: AbortSignal, mayReadOn: () => boolean): AbortSignal {
-  const ending = new AbortController()
-  const end = (): void => ending.abort()
-  const look = setInterval(() => (mayReadOn() ? undefined : end()), LOOK_EVERY_MS)
-  draining.addEventListener('abort', end, { once: true })
-  reply.raw.once('close', () => {
-    clearInterval(look)
-    draining.removeEventListener('abort', end)
-    end()
-  })
-  return ending.signal
 }
 
 interface ChangesQuery {

@@ -12,6 +12,7 @@ import { entityRoutes } from './entities.ts'
 import { entryRoutes } from './entries.ts'
 import { gatewayRoutes } from './gateway.ts'
 import { healthRoutes } from './health.ts'
+import { incomingSyncRoutes } from './incoming-syncs.ts'
 import { jobRoutes } from './jobs.ts'
 import { mapKeyRoutes } from './map-key.ts'
 import { mapKeysRoutes } from './map-keys.ts'
@@ -38,6 +39,7 @@ export const ROUTES: readonly Routes[] = [
   entryRoutes,
   gatewayRoutes,
   healthRoutes,
+  incomingSyncRoutes,
   jobRoutes,
   mapKeyRoutes,
   mapKeysRoutes,

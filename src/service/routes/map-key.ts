@@ -7,16 +7,11 @@ import type { AppendEntry } from '../../engine/draft.ts'
 import type { ImportEntry } from '../../engine/import-entry.ts'
 import { CairnError } from '../../errors.ts'
 import { itemId, parseMapName, type MapRecord } from '../../live/layout.ts'
+import { requireLinked } from '../../live/require-linked.ts'
 import { takeAnyBody } from '../http/any-body.ts'
 import { entityTag, expectationOf } from '../http/etag.ts'
 import { contentOf } from '../requests/content-body.ts'
-import {
-  endOfSame,
-  ensureMapRecord,
-  expiryOf,
-  requireLinked,
-  writeKeys,
-} from '../requests/map-writes.ts'
+import { endOfSame, ensureMapRecord, expiryOf, writeKeys } from '../requests/map-writes.ts'
 import { timeOf } from '../requests/moment.ts'
 import { refuseBoth } from '../requests/refusals.ts'
 import { BINARY, NOT_MODIFIED, problems } from '../schemas/answers.ts'

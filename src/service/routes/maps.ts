@@ -13,9 +13,9 @@ import {
   RECORDS_PREFIX,
 } from '../../live/layout.ts'
 import { readRecord, readValue } from '../../live/load.ts'
+import { requireLinked } from '../../live/require-linked.ts'
 import type { Entry } from '../../model/entry.ts'
 import { deleteMap } from '../requests/map-delete.ts'
-import { requireLinked } from '../requests/map-writes.ts'
 import { problems } from '../schemas/answers.ts'
 import { DatasetParams, NoQuery } from '../schemas/common.ts'
 import { MapAnswer, MapDeleted, MapParams, MapPut, MapsPage, MapsQuery } from '../schemas/map.ts'

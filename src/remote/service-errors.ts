@@ -1,4 +1,4 @@
-/** What a service answers, or does not, as errors of the command line. */
+/** What another service answers, or does not, as errors of ours. */
 import { isClientError, type CairnClientError } from '../client/error.ts'
 import { CairnError, ERROR_CODES, type ErrorCode } from '../errors.ts'
 
@@ -13,6 +13,7 @@ export async function translated<T>(work: () => Promise<T>): Promise<T> {
 
 const OURS: Readonly<Record<string, ErrorCode>> = {
   unreachable: 'backend_unavailable',
+  answer_cut: 'backend_unavailable',
   timeout: 'backend_timeout',
 }
 
@@ -31,7 +32,7 @@ function asCairnError(error: CairnClientError): CairnError {
 function hintOf(code: string): string | undefined {
   if (code === 'unreachable') return 'Does `cairn serve` run, and is this its address?'
   if (code !== 'unauthenticated') return undefined
-  return 'Give a token with the right `read` by --token-file or CAIRN_TOKEN.'
+  return 'Give a token by --token-file or CAIRN_TOKEN.'
 }
 
 /** `fetch failed` says nothing; what it was caused by does. */
