@@ -29,7 +29,7 @@ const { values: flags } = parseArgs({
     rounds: { type: 'string', default: '7' },
     ways: { type: 'string', default: WAYS.map(({ name }) => name).join(',') },
     /** How long a process is watched that saves and has nothing new. */
-    seconds: { type: 'string', default: '20' },
+    seconds: { type: 'string', default: '60' },
     /** Before memory is looked at. */
     saves: { type: 'string', default: '20' },
     /** Of which idle processes and memory are measured. */

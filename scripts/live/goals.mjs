@@ -14,7 +14,7 @@ export function goalRows({ cells, idle, memory }) {
     ...idle.map(({ way, size, percent, seconds }) =>
       row(`idle, ${sized(size)}, ${WAYS[way]}`, percent, 1, '% of a core', {
         seconds,
-        'saves every': '2 s',
+        'saves every': '10 s',
       }),
     ),
     ...memoryRows(memory),

@@ -13,6 +13,8 @@ import type { LiveValue } from './value.ts'
 
 export interface Item {
   readonly value: LiveValue
+  /** The value's bytes, where they are at hand and a copy of it is not: `value` would make one. */
+  readonly encoded?: Uint8Array | undefined
   /** Milliseconds since 1970; null: never. */
   readonly exp: number | null
   /** Why the value cannot be given to readers. */
@@ -75,8 +77,7 @@ export class MapState {
   }
 
   get(key: string): Item | undefined {
-    const item = this.#seen.get(key)
-    return item === undefined || isExpired(item.exp, this.moment()) ? undefined : item
+    return this.#unlessExpired(this.#seen.get(key))
   }
 
   get size(): number {
@@ -95,8 +96,15 @@ export class MapState {
     return this.#deadlines.first
   }
 
+  /** The clock is asked only where it matters: most items never expire, and a save looks at all of them. */
+  #unlessExpired(item: Item | undefined): Item | undefined {
+    if (item === undefined || item.exp === null) return item
+    return isExpired(item.exp, this.moment()) ? undefined : item
+  }
+
   /** Takes out what has expired. */
   expire(): void {
+    if (this.#deadlines.first === undefined) return
     const now = this.moment()
     for (const key of this.#deadlines.due(now)) {
       const item = this.#seen.get(key)
@@ -196,7 +204,7 @@ export class MapState {
 
   #show(key: string, item: Item | undefined, origin: ChangeOrigin): void {
     const before = this.get(key)
-    const after = item === undefined || isExpired(item.exp, this.moment()) ? undefined : item
+    const after = this.#unlessExpired(item)
     if (after === undefined) this.#seen.delete(key)
     else this.#seen.set(key, after)
     if (after !== undefined && after.exp !== null) this.#await(after.exp, key)

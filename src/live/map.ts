@@ -4,6 +4,7 @@
  */
 import { CairnError } from '../errors.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
+import { captured } from './captured.ts'
 import { itemId, type MapKind } from './layout.ts'
 import type { ChangeOrigin, Item, MapState, Pending, StateChange } from './map-state.ts'
 import { conform, type Schema } from './schema.ts'
@@ -147,7 +148,8 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
 
   /** Sets a key; an expiry that it had before is replaced by the one that is given, or by the map's. */
   async set(key: string, value: V, options: SetOptions = {}): Promise<void> {
-    await this.#write([[key, value]], options)
+    const exp = this.#expiry(options)
+    await this.#hand([[key, this.#copiedOf(this.#checked(key, value), exp)]])
   }
 
   /** Sets keys, all of them or none. */
@@ -155,13 +157,14 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     values: Iterable<readonly [string, V]> | Readonly<Record<string, V>>,
     options: SetOptions = {},
   ): Promise<void> {
-    await this.#write(asMap(values), options)
-  }
-
-  async #write(values: Iterable<readonly [string, unknown]>, options: SetOptions): Promise<void> {
     const exp = this.#expiry(options)
     // All are looked at before any of them is seen.
-    const items = [...values].map(([key, value]) => [key, this.#itemOf(key, value, exp)] as const)
+    const items: [string, Item][] = []
+    for (const [key, value] of asMap(values)) {
+      const checked = this.#checked(key, value)
+      const item = this.#isRead ? undefined : captured(checked, exp, undefined)
+      items.push([key, item ?? this.#copiedOf(checked, exp)])
+    }
     await this.#hand(items)
   }
 
@@ -191,14 +194,16 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     const exp = this.#expiry(options)
     const given = asMap(values)
     const changed: [string, Item | undefined][] = []
+    // Counted before any of them may expire.
+    const { size } = this
     let there = 0
     for (const [key, value] of given) {
-      const item = this.#state.get(key)
-      if (item !== undefined) there += 1
-      const stays = item !== undefined && item.refused === undefined && isSame(item.value, value)
-      if (!stays) changed.push([key, this.#itemOf(key, value, exp)])
+      const before = this.#state.get(key)
+      if (before !== undefined) there += 1
+      const next = this.#replaced(key, value, exp, before)
+      if (next !== before) changed.push([key, next])
     }
-    const gone = there === this.size ? [] : [...this.keys()].filter((key) => !given.has(key))
+    const gone = there === size ? [] : [...this.keys()].filter((key) => !given.has(key))
     for (const key of gone) changed.push([key, undefined])
     await this.#hand(changed)
     return changed.length
@@ -245,13 +250,40 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     this.#telling = false
   }
 
-  #itemOf(key: unknown, value: unknown, exp: number | null): Item {
-    if (typeof key !== 'string') throw notText(key)
-    itemId(this.name, key)
-    const { value: copy, small } = frozenCopy(conform(this.#schema, value, key))
+  /** Who listens reads all that changes, and what it was. */
+  get #isRead(): boolean {
+    return this.#listeners.size > 0
+  }
+
+  /** What the key holds once it is given the value: `before` itself, where that is the same. */
+  #replaced(key: string, value: unknown, exp: number | null, before: Item | undefined): Item {
+    const isCopy = this.#isRead || before?.encoded === undefined
+    if (isCopy && holds(before, value)) return before
+    if (before === undefined) this.#checkKey(key)
+    const conformed = conform(this.#schema, value, key)
+    if (isCopy && conformed !== value && holds(before, conformed)) return before
+    const item = this.#isRead ? undefined : captured(conformed, exp, before)
+    if (item !== undefined) return item
+    return !isCopy && holds(before, conformed) ? before : this.#copiedOf(conformed, exp)
+  }
+
+  /** What is to be kept under the key. */
+  #checked(key: string, value: unknown): unknown {
+    // One that is there was looked at when it came.
+    if (!this.has(key)) this.#checkKey(key)
+    return conform(this.#schema, value, key)
+  }
+
+  #copiedOf(value: unknown, exp: number | null): Item {
+    const { value: copy, small } = frozenCopy(value)
     // Refuses what is too large before anybody sees it.
     if (!small) encodeSmall(copy)
     return { value: copy, exp }
+  }
+
+  #checkKey(key: unknown): void {
+    if (typeof key !== 'string') throw notText(key)
+    itemId(this.name, key)
   }
 
   #expiry({ ttl, expiresAt }: SetOptions): number | null {
@@ -293,6 +325,9 @@ function asMap<V>(
   if (values instanceof Map) return values
   return new Map(Symbol.iterator in values ? values : Object.entries(values))
 }
+
+const holds = (item: Item | undefined, value: unknown): item is Item =>
+  item !== undefined && item.refused === undefined && isSame(item.value, value)
 
 export function checkTtl(ttl: number): number {
   if (ttl > 0 && ttl <= MAX_TTL) return ttl

@@ -8,19 +8,20 @@
  */
 import type { Logger } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
-import { CairnError, isCairnError, toCairnError } from '../errors.ts'
+import { CairnError } from '../errors.ts'
+import { follow, type FollowFrom } from './follower.ts'
 import {
   DEFAULT_MAP,
-  itemId,
+  itemPrefix,
   mapRecord,
-  parseItemId,
   parseMapName,
   recordId,
   type MapRecord,
 } from './layout.ts'
-import { readItem, readMap, readRecord } from './load.ts'
+import { readMap, readRecord } from './load.ts'
 import { LiveMap, checkTtl, type MapFacts, type MapOptions, type MapOwner } from './map.ts'
 import { MapState, type Pending } from './map-state.ts'
+import { requireLinked } from './require-linked.ts'
 import type { Schema } from './schema.ts'
 import type { LiveValue } from './value.ts'
 import { LiveWriter, type Write } from './writer.ts'
@@ -46,7 +47,6 @@ export interface MapsTrouble {
 }
 
 const DEFAULT_WINDOW = 1000
-const FOLLOW_RETRY_MS = 1000
 /** A timer cannot wait longer. */
 const LONGEST_WAIT = 2 ** 31 - 1
 
@@ -121,9 +121,8 @@ export class LiveMaps {
       const { kind } = mapRecord(name, ttl ?? null)
       return this.#made({ name, kind, ttl: ttl ?? null }, options, this.#keeping(name))
     }
-    const head = await this.#dataset.pointer()
-    if (head.commit.settings.content === 'external') throw noContent(this.#dataset.name)
-    this.#following ??= this.#follow(head.commit)
+    const commit = await requireLinked(this.#dataset)
+    this.#following ??= this.#follow(commit)
     const there = await readRecord(this.#dataset, name)
     const record = ttl === undefined && there !== undefined ? there : mapRecord(name, ttl ?? null)
     const due = there !== undefined && sameRecord(there, record) ? undefined : record
@@ -166,6 +165,7 @@ export class LiveMaps {
     record: MapRecord | undefined,
   ): MapOwner['write'] {
     const windowMs = windowOf(options)
+    const prefix = itemPrefix(name)
     let due = record
     return (keys) => {
       if (keys.length === 0) return Promise.resolve()
@@ -174,7 +174,7 @@ export class LiveMaps {
       due = undefined
       const state = this.#open.get(name)?.state
       return this.#writer.write(
-        keys.map((pending) => new KeyWrite(name, pending, state)),
+        keys.map((pending) => new KeyWrite(prefix, pending, state)),
         { windowMs },
       )
     }
@@ -209,57 +209,23 @@ export class LiveMaps {
     }
   }
 
-  async #follow(from: FollowFrom): Promise<void> {
-    const { signal } = this.#ending
-    let since: FollowFrom | undefined = from
-    while (!signal.aborted) {
-      try {
-        if (since === undefined) since = await this.#reload()
-        this.#note('follow', undefined)
-        await this.#hear(since)
-      } catch (error) {
-        if (signal.aborted || isCairnError(error, 'closed')) return
-        this.#note('follow', toCairnError(error))
-        since = undefined
-        await new Promise((resolve) => setTimeout(resolve, FOLLOW_RETRY_MS).unref())
-      }
-    }
-  }
-
-  /** All maps anew. What is committed while they are read follows in the log. */
-  async #reload(): Promise<FollowFrom> {
-    const { commit } = await this.#dataset.pointer({ signal: this.#ending.signal })
-    await this.#fillAll()
-    return commit
+  #follow(from: FollowFrom): Promise<void> {
+    return follow(from, {
+      dataset: this.#dataset,
+      find: (name) => {
+        const open = this.#open.get(name)
+        return open && { state: open.state, schema: schemaOf(open.options) }
+      },
+      fillAll: () => this.#fillAll(),
+      isWriting: () => this.#writer.isBusy,
+      onTrouble: (error) => this.#note('follow', error),
+      signal: this.#ending.signal,
+    })
   }
 
   async #fillAll(): Promise<void> {
     for (const open of this.#open.values())
       if (open.options.persist !== false) await this.#fill(open)
-  }
-
-  async #hear({ next, generation }: FollowFrom): Promise<void> {
-    const { signal } = this.#ending
-    for await (const change of this.#dataset.changes({ since: next, generation, signal })) {
-      if (change.kind === 'generation') {
-        await this.#fillAll()
-        continue
-      }
-      // An answer to an own write is on its way, and needs no reading.
-      if (this.#writer.isBusy) await new Promise((resolve) => setImmediate(resolve))
-      const { position, entry } = change
-      const place = parseItemId(entry.pi)
-      const open = place && this.#open.get(place.name)
-      if (place === undefined || open === undefined) continue
-      const { state, options } = open
-      if (state.isNews(place.key, position))
-        state.remote(
-          place.key,
-          await readItem(this.#dataset, entry, schemaOf(options), place.key, signal),
-          position,
-        )
-      state.heard(place.key, position)
-    }
   }
 
   #note(what: MapsTrouble['what'], error: CairnError | undefined): void {
@@ -291,11 +257,6 @@ export class LiveMaps {
   }
 }
 
-interface FollowFrom {
-  readonly next: number
-  readonly generation: { readonly number: number; readonly tag: string }
-}
-
 const schemaOf = (options: MapOptions<never>): Schema<unknown> | undefined => options.schema
 
 /** Undefined: durability `commit`. */
@@ -314,14 +275,19 @@ class KeyWrite implements Write {
   readonly #pending: Pending
   readonly #state: MapState | undefined
 
-  constructor(map: string, pending: Pending, state: MapState | undefined) {
-    this.id = itemId(map, pending.key)
+  /** The key is one that `itemId` takes. */
+  constructor(prefix: string, pending: Pending, state: MapState | undefined) {
+    this.id = `${prefix}${pending.key}`
     this.#pending = pending
     this.#state = state
   }
 
   get value(): LiveValue {
     return this.#pending.item?.value
+  }
+
+  get encoded(): Uint8Array | undefined {
+    return this.#pending.item?.encoded
   }
 
   get exp(): number | null {
@@ -355,14 +321,4 @@ function checkSame<V>(name: string, first: MapOptions<never>, given: MapOptions<
       hint: 'All of a program share one map of a name: give the options where it is opened first.',
     })
   }
-}
-
-function noContent(dataset: string): CairnError {
-  return new CairnError(
-    'usage',
-    `The dataset "${dataset}" holds no content, so no values of maps.`,
-    {
-      hint: 'Use a dataset that was made with linked content, which is the default.',
-    },
-  )
 }

@@ -25,9 +25,9 @@ export interface FrozenValue {
 export function frozenCopy(value: unknown): FrozenValue {
   // A view cannot be frozen; a copy is given to each who asks.
   if (value instanceof Uint8Array) return { value: new Uint8Array(value), small: true }
-  const copier = new Copier()
+  const copying = { room: SURELY_FITS, depth: 0, inherits: inheritsMembers() }
   try {
-    return { value: copier.copy(value, 0), small: copier.room >= 0 }
+    return { value: copyOf(value, copying), small: copying.room >= 0 }
   } catch (error) {
     if (error instanceof NoJson) throw refused(error)
     throw error
@@ -56,60 +56,88 @@ function refused({ what, path }: NoJson): CairnError {
   })
 }
 
-class Copier {
+/** One copy under way. */
+interface Copying {
   /** What is left of the size that surely fits. */
-  room = SURELY_FITS
+  room: number
+  depth: number
+  /** Plain objects have members that are not their own. */
+  readonly inherits: boolean
+}
 
-  copy(value: unknown, depth: number): unknown {
-    if (typeof value === 'string') {
-      if (!value.isWellFormed()) throw new NoJson('a text that is not Unicode')
-      this.room -= value.length * 3 + 5
-      return value
-    }
-    this.room -= 9
-    if (typeof value === 'number') {
-      if (!Number.isFinite(value)) throw new NoJson(String(value))
-      // Minus zero is no JSON, and equal to zero.
-      return value === 0 ? 0 : value
-    }
-    if (value === null || typeof value === 'boolean') return value
-    if (typeof value !== 'object') throw new NoJson(`a ${typeof value}`)
-    if (depth === MAX_DEPTH) throw new NoJson('more than 100 levels, or a cycle')
-    return Array.isArray(value) ? this.#list(value, depth) : this.#map(value, depth)
+/** Somebody gave `Object.prototype` a member that a walk meets. */
+function inheritsMembers(): boolean {
+  for (const _ in Object.prototype) return true
+  return false
+}
+
+function copyOf(value: unknown, copying: Copying): unknown {
+  if (typeof value === 'string') {
+    if (!value.isWellFormed()) throw new NoJson('a text that is not Unicode')
+    copying.room -= value.length * 3 + 5
+    return value
   }
-
-  #list(list: readonly unknown[], depth: number): readonly unknown[] {
-    return Object.freeze(Array.from(list, (one, i) => this.#part(i, one, depth)))
+  copying.room -= 9
+  if (typeof value === 'number') {
+    if (!Number.isFinite(value)) throw new NoJson(String(value))
+    // Minus zero is no JSON, and equal to zero.
+    return value === 0 ? 0 : value
   }
+  if (value === null || typeof value === 'boolean') return value
+  if (typeof value !== 'object') throw new NoJson(`a ${typeof value}`)
+  if (copying.depth === MAX_DEPTH) throw new NoJson('more than 100 levels, or a cycle')
+  copying.depth += 1
+  const copy = Array.isArray(value) ? copyOfList(value, copying) : copyOfMap(value, copying)
+  copying.depth -= 1
+  return copy
+}
 
-  #map(map: object, depth: number): object {
-    const prototype: unknown = Object.getPrototypeOf(map)
-    if (prototype !== Object.prototype && prototype !== null)
-      throw new NoJson(
-        map instanceof Uint8Array
-          ? 'bytes'
-          : `a ${Object.prototype.toString.call(map).slice(8, -1)} of a class`,
-      )
-    const copy: Record<string, unknown> = {}
-    for (const key of Object.keys(map)) {
-      const member = (map as Readonly<Record<string, unknown>>)[key]
-      if (member === undefined) continue
+function copyOfList(list: readonly unknown[], copying: Copying): readonly unknown[] {
+  // Of its very length: one that grows by `push` keeps room for seventeen.
+  const copy: unknown[] = Array.from(list)
+  let i = 0
+  try {
+    for (; i < copy.length; i++) copy[i] = copyOf(copy[i], copying)
+  } catch (error) {
+    throw within(error, i)
+  }
+  return Object.freeze(copy)
+}
+
+/** On the way of every save: walking the members takes a third of the time of making lists of them. */
+function copyOfMap(map: object, copying: Copying): Members {
+  refuseInstance(map)
+  const copy: Record<string, unknown> = {}
+  let key = ''
+  try {
+    for (key in map) {
+      const member = (map as Members)[key]
+      if (member === undefined || (copying.inherits && !Object.hasOwn(map, key))) continue
       if (key === '__proto__' || !key.isWellFormed())
         throw new NoJson('an object with a member that cannot be named so')
-      this.room -= key.length * 3 + 5
-      copy[key] = this.#part(key, member, depth)
+      copying.room -= key.length * 3 + 5
+      copy[key] = copyOf(member, copying)
     }
-    return Object.freeze(copy)
+  } catch (error) {
+    throw within(error, key)
   }
+  return Object.freeze(copy)
+}
 
-  #part(name: string | number, value: unknown, depth: number): unknown {
-    try {
-      return this.copy(value, depth + 1)
-    } catch (error) {
-      if (error instanceof NoJson) error.path.push(name)
-      throw error
-    }
-  }
+function refuseInstance(map: object): void {
+  const prototype: unknown = Object.getPrototypeOf(map)
+  if (prototype === Object.prototype || prototype === null) return
+  throw new NoJson(
+    map instanceof Uint8Array
+      ? 'bytes'
+      : `a ${Object.prototype.toString.call(map).slice(8, -1)} of a class`,
+  )
+}
+
+/** The error, which came from this part. */
+function within(error: unknown, part: string | number): unknown {
+  if (error instanceof NoJson) error.path.push(part)
+  return error
 }
 
 /** Freezes what was just read and belongs to nobody else. */
@@ -146,7 +174,9 @@ function isSameMap(stored: Members, value: object): boolean {
     const member = (value as Members)[key]
     if (member === undefined) continue
     const known = stored[key]
-    if (known === undefined || !isSame(known, member)) return false
+    // What every object inherits is a function, or behind `__proto__`.
+    if (known === undefined || typeof known === 'function' || key === '__proto__') return false
+    if (!isSame(known, member)) return false
     more += 1
   }
   for (const _ in stored) more -= 1

@@ -8,6 +8,7 @@
  * oldest of these has waited for longer than its window waits with it: so nobody who is let go on is further
  * ahead of the store than that. Of one entity that is set again and again meanwhile, only the last is written.
  */
+import { plainBlock } from '../content/encode.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { ImportEntry } from '../engine/import-entry.ts'
@@ -19,6 +20,8 @@ export interface Write {
   readonly id: string
   /** Undefined: a deletion. */
   readonly value: LiveValue
+  /** The value's bytes, where they are at hand: then `value` is not asked for. */
+  readonly encoded?: Uint8Array | undefined
   /** Milliseconds since 1970; null: never. */
   readonly exp: number | null
   /** It is durable; in the log it has this position, or one that no other program has had since. */
@@ -191,7 +194,7 @@ export class LiveWriter {
     const { dataset } = this.#options
     const entries = await encodeAll(writes)
     if (writes.length <= limit) {
-      const written = await dataset.writeBatch(entries)
+      const written = await dataset.appendBatch(entries)
       return written.map(({ position }) => position ?? 0)
     }
     const { next } = await dataset.bulkLoad(entries)
@@ -246,8 +249,8 @@ function newGroup(writes: readonly Write[], windowMs: number | undefined): Group
 async function encodeAll(writes: readonly Write[]): Promise<ImportEntry[]> {
   const entries: ImportEntry[] = []
   let began = performance.now()
-  for (const { id, value, exp } of writes) {
-    entries.push(entryOf(id, value, exp))
+  for (const write of writes) {
+    entries.push(entryOf(write))
     if (performance.now() - began < SLICE_MS) continue
     await new Promise((resolve) => setImmediate(resolve))
     began = performance.now()
@@ -255,7 +258,10 @@ async function encodeAll(writes: readonly Write[]): Promise<ImportEntry[]> {
   return entries
 }
 
-function entryOf(pi: string, value: LiveValue, exp: number | null): ImportEntry {
+function entryOf(write: Write): ImportEntry {
+  const { id: pi, encoded, exp } = write
+  if (encoded !== undefined) return { pi, block: plainBlock(encoded), exp }
+  const { value } = write
   if (value === undefined) return { pi, tip: null }
   const block = encodeSmall(value)
   return block === undefined ? { pi, value, exp } : { pi, block, exp }

@@ -79,11 +79,13 @@ test('a save with nothing new commits nothing and writes nothing, even if every 
   expect([saved.written, saved.commitBytes]).toEqual([0, 0])
 })
 
-test('ten thousand changed objects are one commit', async () => {
-  scene = sceneOf(2)
+test('ten thousand changed objects of half a kB are one commit', async () => {
+  const note = 'x'.repeat(450)
+  scene = new Map([...sceneOf(2)].map(([key, thing]) => [key, { ...thing, note }]))
   const saved = await save()
   expect(writingCalls(saved)).toEqual({ ...BUILD, commit: 2 })
   expect(saved.written).toBe(COUNT + 1 + TREE)
+  expect(saved.writtenBytes).toBeGreaterThan(5_000_000)
 })
 
 test('what is written to a map at once is one commit; a save after it writes the tree alone', async () => {

@@ -310,7 +310,7 @@ test('a map that is not to be kept is in memory only', async () => {
 test('a dataset without content holds no maps', async () => {
   const cairn = liveStore().open()
   await cairn.init('main', { content: 'external' })
-  await expectRefused(cairn.map('m'), 'usage')
+  await expectRefused(cairn.map('m'), 'conflict')
 })
 
 test('a schema is held to what is set and to what is read', async () => {
