@@ -13,6 +13,7 @@ import { indexFrom, type LoadedBlock } from '../chain/walk.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
+import { OrderedLookup } from '../tree/ordered-lookup.ts'
 import { momentOf, type Context } from './context.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
 import { secondsSince } from './observe.ts'
@@ -211,32 +212,32 @@ export class Appender {
     let liveChange = 0
     let plain = true
     const answers = group.map(({ drafts }) => {
-      const before = new Map<string, Known>()
+      const before: [string, Known][] = []
       const answer: Answer[] = []
       const first = entries.length
       const liveBefore = liveChange
       try {
         for (const draft of drafts) {
-          const known = newest.get(draft.key)
-          const verdict = judge(draft, known?.entry, rules)
+          const known = newest.get(draft.key) ?? NOTHING
+          const verdict = judge(draft, known.entry, rules)
+          before.push([draft.key, known])
           if (verdict.status === 'already') {
             plain = false
-            answer.push({ verdict, index: known?.index, position: known?.position ?? null })
+            answer.push({ verdict, index: known.index, position: known.position })
             continue
           }
-          if (!before.has(draft.key)) before.set(draft.key, known ?? NOTHING)
-          liveChange += liveOf(verdict.entry) - liveOf(known?.entry)
+          liveChange += liveOf(verdict.entry) - liveOf(known.entry)
           newest.set(draft.key, { entry: verdict.entry, index: entries.length, position: null })
           answer.push({ verdict, index: entries.length, position: null })
           entries.push(verdict.entry)
         }
         return answer
       } catch (error) {
-        // All or nothing: what this batch had entered is taken back.
+        // All or nothing: what this batch had entered is taken back, from the last to the first.
         plain = false
         entries.length = first
         liveChange = liveBefore
-        for (const [key, known] of before) newest.set(key, known)
+        for (const [key, known] of before.toReversed()) newest.set(key, known)
         return toCairnError(error)
       }
     })
@@ -260,14 +261,15 @@ const liveOf = (entry: Entry | undefined): number =>
 
 /** The newest entries of all entities that a group touches, looked up in the order of their keys. */
 async function newestEntries(state: State, group: readonly Waiting[]): Promise<Map<string, Known>> {
-  const keys = new Set<string>()
-  for (const { drafts } of group) for (const { key } of drafts) keys.add(key)
-  const sorted = keys.size === 1 ? keys : [...keys].sort()
+  const keys: string[] = []
+  for (const { drafts } of group) for (const { key } of drafts) keys.push(key)
   const newest = new Map<string, Known>()
-  for (const key of sorted) {
+  const lookup = new OrderedLookup(state.overlay.tree)
+  for (const key of keys.sort()) {
     const over = state.overlay.get(key)
     if (over === undefined) {
-      const entry = await state.overlay.tree.get(key)
+      const found = lookup.seek(key)
+      const { entry } = found instanceof Promise ? await found : found
       newest.set(key, { entry, index: undefined, position: null })
     } else {
       newest.set(key, { entry: over.entry, index: undefined, position: over.position })

@@ -12,10 +12,10 @@
  */
 import { throwIfAborted } from '../errors.ts'
 import { refuseMissing } from '../content/complete.ts'
-import { linksOf } from '../content/links.ts'
+import { LeafBlock } from '../content/encode.ts'
 import type { LoadedBlock } from '../chain/walk.ts'
 import { entriesThatFit } from '../model/chain-block.ts'
-import type { CidBytes } from '../model/cid.ts'
+import type { Block, CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
 import { RunBuilder, type Run } from '../model/run.ts'
@@ -30,7 +30,7 @@ import { newestOf, runsOf } from './chain-edits.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
 import { judge, type Draft } from './draft.ts'
 import { decodeDraft, encodeDraft, needsProof } from './draft-record.ts'
-import { ContentStager, encodeSmall } from './content-stager.ts'
+import { ContentStager, encodeSmall, type FileBytes, type StoredContent } from './content-stager.ts'
 import { Guard } from './guard.ts'
 import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { checkNotes } from './notes.ts'
@@ -108,22 +108,23 @@ async function readSource(
   { sort, staging, guard, options, linked }: Parts & { sort: ExternalSort; linked: boolean },
 ): Promise<number> {
   const content = new ContentStager(() => Promise.resolve(staging), options.signal)
-  /** Whether the item under way links to content that may not be there. */
-  let links = linked
-  const store = async (value: unknown): Promise<CidBytes> => {
+  // The staging goes with the commit, which fails if it has ended: what links to nothing needs no proof.
+  const putBlock = async (block: Block): Promise<StoredContent> => {
+    await content.stage(block)
+    return { cid: block.cid, isWhole: block instanceof LeafBlock }
+  }
+  const put = async (value: unknown): Promise<StoredContent> => {
     const block = encodeSmall(value)
-    links = linked && block !== undefined && linksOf(block.cid, block.bytes).length > 0
-    if (block === undefined) return content.put(value)
+    if (block === undefined) return content.putFile(value as FileBytes)
     // The bytes are the source's, which may use them for its next item.
-    const own = value instanceof Uint8Array ? new Uint8Array(block.bytes) : block.bytes
-    await content.stage({ cid: block.cid, bytes: own })
-    return block.cid
+    const isTheirs = value instanceof Uint8Array
+    return putBlock(isTheirs ? new LeafBlock(block.cid, new Uint8Array(block.bytes)) : block)
   }
   let done = 0
   for await (const item of untilAborted(source, options.signal)) {
-    links = linked
-    const draft = await draftOfItem(item, store)
-    await sort.add({ key: draft.key, payload: encodeDraft(draft, links) })
+    const draft = await draftOfItem(item, { put, putBlock })
+    const needsProof = linked && draft.needsProof
+    await sort.add({ key: draft.key, payload: encodeDraft({ ...draft, needsProof }) })
     done += 1
     if (done % 1000 === 0) options.onProgress?.({ step: 'read', done })
     await guard.keep()

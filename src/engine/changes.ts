@@ -14,6 +14,7 @@ import type { Generation } from '../model/commit.ts'
 import { isCairnError } from '../errors.ts'
 import type { CallOptions } from '../store/backend.ts'
 import type { Context } from './context.ts'
+import type { LoggedEntry } from './history.ts'
 import { logFrom, logViewOf, type LogView } from './log.ts'
 import type { Pointer } from './pointer.ts'
 import { commitLog, generations } from './prune/log.ts'
@@ -36,6 +37,12 @@ export interface GenerationChange {
 
 export type LogChange = EntryChange | GenerationChange
 
+/** Entries that follow each other in the log, and became visible at the same time. */
+export interface EntriesChange {
+  readonly kind: 'entries'
+  readonly entries: readonly LoggedEntry[]
+}
+
 export interface ChangesOptions extends CallOptions {
   /** The first position that is wanted; not given: from now on. */
   readonly since?: number | undefined
@@ -46,8 +53,20 @@ export interface ChangesOptions extends CallOptions {
 export async function* followLog(
   context: Context,
   pointer: Pointer,
-  { since, generation, signal }: ChangesOptions = {},
+  options: ChangesOptions = {},
 ): AsyncGenerator<LogChange> {
+  for await (const change of followLogInBatches(context, pointer, options)) {
+    if (change.kind === 'generation') yield change
+    else for (const one of change.entries) yield { kind: 'entry', ...one }
+  }
+}
+
+/** The same, as many entries at a time as are at hand: for who has a promise to spare for each commit only. */
+export async function* followLogInBatches(
+  context: Context,
+  pointer: Pointer,
+  { since, generation, signal }: ChangesOptions = {},
+): AsyncGenerator<EntriesChange | GenerationChange> {
   let view = logViewOf(await pointer.current(signal))
   let known = generation ?? view.commit.generation
   let next = since ?? view.commit.next
@@ -60,11 +79,9 @@ export async function* followLog(
       yield change
     }
     try {
-      for await (const batch of logFrom(context, pointer, view, next, signal)) {
-        for (const { position, entry } of batch) {
-          next = position + 1
-          yield { kind: 'entry', position, entry }
-        }
+      for await (const entries of logFrom(context, pointer, view, next, signal)) {
+        next = (entries.at(-1)?.position ?? next - 1) + 1
+        yield { kind: 'entries', entries }
       }
       next = commit.next
       await newerCommit(context, pointer, commit.number, signal)

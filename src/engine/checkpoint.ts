@@ -1,5 +1,10 @@
 /** Making the checkpoint of a state: what an exported CAR begins with. */
-import { encodeChainList, encodeCheckpoint, type CarContent } from '../model/checkpoint.ts'
+import {
+  encodeChainList,
+  encodeCheckpoint,
+  placeAfter,
+  type CarContent,
+} from '../model/checkpoint.ts'
 import type { Block, CidBytes } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
 import type { State } from './state.ts'
@@ -32,16 +37,7 @@ export function checkpointOf(
         nextSeq: commit.nextSeq,
         totalCount: commit.totalCount,
       }
-    : {
-        base: header.head,
-        recentCount: 0,
-        chainFirst: header.upto,
-        next: header.upto,
-        // A block has an entry at least, so no ordinal is above its first position.
-        nextOrdinal: header.upto,
-        nextSeq: header.seq + 1,
-        totalCount: header.live,
-      }
+    : placeAfter(header)
   const chainList = lists.at(-1)?.cid ?? null
   const root = encodeCheckpoint({
     dataset,

@@ -6,22 +6,21 @@ import { encodeFile, encodeJson, encodeRaw, fitsOneBlock } from '../content/enco
 import type { Block, CidBytes } from '../model/cid.ts'
 import type { Staging } from '../store/backend.ts'
 
+export type FileBytes = Uint8Array | AsyncIterable<Uint8Array>
+
 function isByteStream(value: unknown): value is AsyncIterable<Uint8Array> {
   return typeof value === 'object' && value !== null && Symbol.asyncIterator in value
 }
 
-/** A content that is a block already. A class, so that no value can be taken for one. */
-export class EncodedContent {
-  readonly block: Block
-
-  constructor(block: Block) {
-    this.block = block
-  }
+/** Where a content is found, once it is stored. */
+export interface StoredContent {
+  readonly cid: CidBytes
+  /** It is there with all that it links to, for as long as the write takes: nothing is left to be shown. */
+  readonly isWhole: boolean
 }
 
 /** The block of a value that fits one; undefined for bytes that need a file. */
 export function encodeSmall(value: unknown): Block | undefined {
-  if (value instanceof EncodedContent) return value.block
   if (isByteStream(value)) return undefined
   if (!(value instanceof Uint8Array)) return encodeJson(value)
   return fitsOneBlock(value) ? encodeRaw(value) : undefined
@@ -38,14 +37,9 @@ export class ContentStager {
     this.#signal = signal
   }
 
-  async put(value: unknown): Promise<CidBytes> {
-    const block = encodeSmall(value)
-    if (block === undefined) {
-      const bytes = value as Uint8Array | AsyncIterable<Uint8Array>
-      return encodeFile(bytes, (part) => this.stage(part))
-    }
-    await this.stage(block)
-    return block.cid
+  /** Bytes, or a stream of them, that no block can hold. */
+  async putFile(bytes: FileBytes): Promise<StoredContent> {
+    return { cid: await encodeFile(bytes, (part) => this.stage(part)), isWhole: false }
   }
 
   async stage(block: Block): Promise<void> {

@@ -10,17 +10,14 @@ const NEEDS_PROOF = 8
 const numberOf = (value: number | null | undefined): number =>
   value === undefined ? ABSENT : value === null ? NULL : value
 
-/** `proof`: whether it is still to be proved that the tip's content is there. */
-export function encodeDraft(
-  { tip, ver, ts, exp, expectVer, expectTip }: Draft,
-  proof: boolean,
-): Buffer {
+export function encodeDraft(draft: Draft): Buffer {
+  const { tip, ver, ts, exp, expectVer, expectTip } = draft
   const tipBytes = tip?.length ?? 0
   const bytes = Buffer.allocUnsafe(HEAD + tipBytes + (expectTip?.length ?? 0))
   bytes[0] =
     (tip === null ? 0 : 1) |
     (expectTip === undefined ? 0 : expectTip === null ? 2 : 4) |
-    (proof ? NEEDS_PROOF : 0)
+    (draft.needsProof ? NEEDS_PROOF : 0)
   for (const [i, value] of [ver, ts, exp, expectVer].entries())
     bytes.writeDoubleLE(numberOf(value), 1 + i * 8)
   bytes.writeUInt16LE(tipBytes, HEAD - 2)
@@ -44,6 +41,7 @@ export function decodeDraft(key: string, bytes: Buffer): Draft {
   return {
     key,
     tip: (flags & 1) === 0 ? null : new Uint8Array(bytes.subarray(HEAD, tipEnd)),
+    needsProof: needsProof(bytes),
     ver: number(0),
     ts: number(1),
     exp: expNull ? null : number(2),

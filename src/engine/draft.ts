@@ -37,6 +37,8 @@ export interface Draft {
   readonly key: string
   readonly ver: number | undefined
   readonly tip: CidBytes | null
+  /** Whether it must be shown that the tip's content is in the store, and whole. */
+  readonly needsProof: boolean
   readonly ts: number | undefined
   readonly exp: number | null | undefined
   readonly expectVer: number | undefined
@@ -56,12 +58,14 @@ export function parseCidLike(cid: CidLike): CidBytes {
   return new Uint8Array(bytes)
 }
 
-export function draftOf(entry: AppendEntry): Draft {
+/** A tip that is given by its CID alone needs proof. */
+export function draftOf(entry: Omit<AppendEntry, 'tip'>, tip: CidLike | null): Draft {
   const { ver, ts, exp, expectVer, expectTip } = entry
   return {
     key: parseId(entry.pi),
     ver: ver === undefined ? undefined : parseVersion(ver),
-    tip: entry.tip === null ? null : parseCidLike(entry.tip),
+    tip: tip === null ? null : parseCidLike(tip),
+    needsProof: tip !== null,
     ts: ts === undefined ? undefined : parseTime(ts, 'ts'),
     exp: exp === undefined || exp === null ? exp : parseTime(exp, 'exp'),
     expectVer: expectVer === undefined || expectVer === 0 ? expectVer : parseVersion(expectVer),

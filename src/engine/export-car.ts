@@ -26,8 +26,8 @@ import type { Context, LongOptions } from './context.ts'
 import { deltaBetween, type Delta } from './delta.ts'
 import { releaseLease, takeLease } from './lease.ts'
 import type { Pointer } from './pointer.ts'
-import { findSnapshot } from './snapshots.ts'
-import { readHeader, type State } from './state.ts'
+import { findHeader, type FoundHeader } from './snapshots.ts'
+import type { State } from './state.ts'
 
 export interface ExportCarOptions extends LongOptions {
   /** How much content goes in; `full` unless given. */
@@ -92,14 +92,9 @@ export async function exportCar(
   }
 }
 
-interface Base {
-  readonly cid: CidBytes
-  readonly header: SnapshotHeader
-}
-
 interface LeasedState {
   readonly exported: ExportedState
-  readonly base: Base | undefined
+  readonly base: FoundHeader | undefined
   readonly release: () => Promise<void>
 }
 
@@ -154,10 +149,8 @@ async function findIn(
   state: State,
   { snapshot, since, signal }: ExportCarOptions,
 ): Promise<Omit<LeasedState, 'release'>> {
-  const kept = async (selector: string): Promise<Base> => {
-    const { cid } = await findSnapshot(context, state.commit, selector, signal)
-    return { cid, header: await readHeader(context, { ...state.commit, snapshot: cid }, signal) }
-  }
+  const kept = (selector: string): Promise<FoundHeader> =>
+    findHeader(context, state.commit, selector, signal)
   const base = since === undefined ? undefined : await kept(since)
   if (snapshot === undefined) {
     const { commit, header } = state

@@ -8,8 +8,8 @@ import { EMPTY_LEAF, EMPTY_LEAF_CID, MAX_CHUNK_SIZE, MIN_CHUNK_SIZE } from '../m
 import { MAX_CHAIN_LIMIT, isDatasetName, type DatasetSettings } from '../model/settings.ts'
 import { encodeSnapshot } from '../model/snapshot.ts'
 import type { Context } from './context.ts'
+import { commitSurely } from './next-commit.ts'
 import { checkNotes } from './notes.ts'
-import { commitSurely } from './pointer.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const DEFAULT_CHAIN_LIMIT = 10_000

@@ -6,7 +6,8 @@
 import { CairnError, toCairnError } from '../errors.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Context } from './context.ts'
-import { GUARD_LASTS_MS, type Move, type Pointer } from './pointer.ts'
+import { GUARD_LASTS_MS } from './met-guard.ts'
+import type { Move, Pointer } from './pointer.ts'
 import { extendedState, type State } from './state.ts'
 
 const RENEW_MS = 30_000

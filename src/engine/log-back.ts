@@ -9,8 +9,9 @@
 import { walkBack, type LoadedBlock } from '../chain/walk.ts'
 import { CairnError, isCairnError } from '../errors.ts'
 import { decodeChainBlock } from '../model/chain-block.ts'
-import { bytesEqual, isEngineCid, parseCid, printCid, type CidBytes } from '../model/cid.ts'
+import { bytesEqual, isEngineCid, printCid, readCid, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
+import { cursorRefused } from '../model/cursor.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { getProvedBlocks } from '../store/proved.ts'
 import type { Context } from './context.ts'
@@ -110,7 +111,7 @@ async function checkThere(
   if (bytes === undefined && sure) throw gone(commit)
   const block = bytes === undefined ? undefined : chainBlockOf(bytes)
   if (block === undefined || !identitiesOf(commit).includes(block.dataset)) {
-    throw refused('it names no entry of this dataset')
+    throw cursorRefused('it names no entry of this dataset')
   }
   if (block.first + index < commit.floor) throw gone(commit)
 }
@@ -134,22 +135,13 @@ function printPlace(cid: CidBytes, index: number, commit: Commit): string {
 
 function placeOf(cursor: string, commit: Commit): Place {
   const [, text, index, generation] = PLACE.exec(cursor) ?? []
-  if (text === undefined) throw refused('it is not one')
+  if (text === undefined) throw cursorRefused('it is not one')
   if (generation !== undefined && generation !== generationText(commit))
-    throw refused('the dataset was restored or rolled back since it was given')
-  const cid = cidOf(text)
-  if (cid === undefined || !isEngineCid(cid)) throw refused('it is not one')
+    throw cursorRefused('the dataset was restored or rolled back since it was given')
+  const cid = readCid(text)
+  if (cid === undefined || !isEngineCid(cid)) throw cursorRefused('it is not one')
   const sure = generation !== undefined
   return { cid, index: index === undefined ? Number.MAX_SAFE_INTEGER : Number(index), sure }
-}
-
-function cidOf(text: string): CidBytes | undefined {
-  try {
-    return parseCid(text)
-  } catch (error) {
-    if (isCairnError(error)) return undefined
-    throw error
-  }
 }
 
 function gone({ dataset, floor, next }: Commit): CairnError {
@@ -157,11 +149,5 @@ function gone({ dataset, floor, next }: Commit): CairnError {
     hint: 'Read the entities as they are now, then the newest entries of the log.',
     floor,
     next,
-  })
-}
-
-function refused(why: string): CairnError {
-  return new CairnError('invalid_cursor', `The cursor cannot be used: ${why}.`, {
-    hint: 'Begin again without a cursor, or pass `next_cursor` as it was given.',
   })
 }

@@ -1,10 +1,12 @@
 /** The kept snapshots of a dataset: listing them, newest first, and finding one by a selector. */
 import { CairnError } from '../errors.ts'
-import { bytesEqual, printCid } from '../model/cid.ts'
+import { bytesEqual, printCid, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import { decodeKeptPage, type KeptSnapshot } from '../model/kept.ts'
+import type { SnapshotHeader } from '../model/snapshot.ts'
 import { readProvedBlock } from '../store/proved.ts'
 import type { Context } from './context.ts'
+import { readHeader } from './state.ts'
 
 export async function* keptSnapshots(
   context: Pick<Context, 'backend'>,
@@ -51,6 +53,22 @@ export async function findSnapshot(
       : `"${selector}" fits more than one snapshot of "${commit.dataset}".`,
     { hint: '`cairn snapshots` lists them; select by latest, latest~2, seq:7, a tag or a CID.' },
   )
+}
+
+export interface FoundHeader {
+  readonly cid: CidBytes
+  readonly header: SnapshotHeader
+}
+
+/** The header of a kept snapshot. */
+export async function findHeader(
+  context: Context,
+  commit: Commit,
+  selector: string,
+  signal?: AbortSignal,
+): Promise<FoundHeader> {
+  const { cid } = await findSnapshot(context, commit, selector, signal)
+  return { cid, header: await readHeader(context, { ...commit, snapshot: cid }, signal) }
 }
 
 /** `back`: how many snapshots before the current one; undefined for those that are newer. */

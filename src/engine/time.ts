@@ -3,10 +3,10 @@ import { CairnError } from '../errors.ts'
 import { bytesEqual, type CidBytes } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
 import { Overlay } from '../chain/overlay.ts'
+import { checkedCommit } from './checked-commit.ts'
 import type { Context } from './context.ts'
-import { checkedCommit } from './pointer.ts'
-import { completeState, openTree, prepareState, readHeader, type State } from './state.ts'
-import { findSnapshot } from './snapshots.ts'
+import { completeState, openTree, prepareState, type State } from './state.ts'
+import { findHeader } from './snapshots.ts'
 
 /** A moment of a dataset's past: one of these. */
 export interface At {
@@ -84,8 +84,7 @@ async function snapshotState(
   selector: string,
   signal: AbortSignal | undefined,
 ): Promise<PastState> {
-  const { cid } = await findSnapshot(context, commit, selector, signal)
-  const header = await readHeader(context, { ...commit, snapshot: cid }, signal)
+  const { header } = await findHeader(context, commit, selector, signal)
   const overlay = new Overlay(await openTree(context, header, signal))
   return { commit, overlay, at: header.ts, totalCount: header.live }
 }

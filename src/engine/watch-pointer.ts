@@ -4,6 +4,7 @@
  * nobody waits.
  */
 import { throwIfAborted, toCairnError, type CairnError } from '../errors.ts'
+import type { EncodedCommit } from '../model/commit.ts'
 import type { Context } from './context.ts'
 import type { Pointer } from './pointer.ts'
 
@@ -88,4 +89,18 @@ export function newerCommit(
     watches.set(pointer, watch)
   }
   return watch.newer(than, signal)
+}
+
+/** The newest commit, then each newer one; of several that were made meanwhile the newest. */
+export async function* commitsOf(
+  context: Context,
+  pointer: Pointer,
+  signal?: AbortSignal,
+): AsyncGenerator<EncodedCommit> {
+  let { stored } = await pointer.current(signal)
+  for (;;) {
+    yield stored
+    await newerCommit(context, pointer, stored.commit.number, signal)
+    stored = pointer.seen.stored
+  }
 }

@@ -5,8 +5,8 @@ import { openMemory } from '../../src/backend/memory.ts'
 import { encodeJson, encodeRaw } from '../../src/content/encode.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { ImportEntry } from '../../src/engine/import-entry.ts'
-import { rawCidOf, type Block, type CidBytes } from '../../src/model/cid.ts'
-import { countingBackend } from '../helpers/counting-backend.ts'
+import { printCid, rawCidOf, type Block, type CidBytes } from '../../src/model/cid.ts'
+import { countingBackend, wrapBackend } from '../helpers/counting-backend.ts'
 import { collect, expectRefused, newestCommit, openTest, START } from '../helpers/engine.ts'
 
 const linked = { content: 'linked' } as const
@@ -71,18 +71,67 @@ test('a batch takes blocks, values, tips and deletions beside each other', async
   expect(again).toMatchObject([{ status: 'already', ver: 1 }])
 })
 
+test('what links to nothing needs no proof; what may link, or is named by its CID, does', async () => {
+  const inner = openMemory()
+  const asked: string[] = []
+  const backend = wrapBackend(inner, {
+    sweeps: (options) => {
+      asked.push('sweeps')
+      return inner.sweeps(options)
+    },
+    getBlocks: (cids, options) => {
+      asked.push(...cids.map(printCid))
+      return inner.getBlocks(cids, options)
+    },
+  })
+  const { dataset } = await openTest({ backend, init: linked })
+  const there = encodeJson({ n: 1 })
+  const askedFor = async (entry: ImportEntry): Promise<string[]> => {
+    asked.length = 0
+    await dataset.appendBatch([entry])
+    return asked
+  }
+  expect(await askedFor({ pi: 'block', block: there })).toEqual([])
+  expect(await askedFor({ pi: 'value', value: { n: 2 } })).toEqual([])
+  expect(await askedFor({ pi: 'bytes', value: Uint8Array.of(1) })).toEqual([])
+  const proof = ['sweeps', printCid(there.cid)]
+  const { cid, bytes } = encodeJson({ there: CID.decode(there.cid) })
+  expect(await askedFor({ pi: 'link', value: { there: CID.decode(there.cid) } })).toEqual(proof)
+  expect(await askedFor({ pi: 'other block', block: { cid, bytes } })).toEqual(proof)
+  const forged = Object.assign({ cid, bytes }, { isLeaf: true, isWhole: true })
+  expect(await askedFor({ pi: 'forged', block: forged })).toEqual(proof)
+  expect(await askedFor({ pi: 'tip', tip: there.cid })).toEqual(proof)
+})
+
 test('what a commit does not carry is staged before it', async () => {
   const backend = countingBackend(openMemory())
   const { dataset } = await openTest({ backend, init: linked })
-  const blocks = Array.from({ length: 8 }, (_, i) => encodeRaw(large(i)))
+  const blocks = Array.from({ length: 14 }, (_, i) => encodeRaw(large(i)))
   backend.staged = 0
   const written = await dataset.writeBatch(blocks.map((block, i) => ({ pi: `b${i}`, block })))
-  expect(backend.commits.at(-1)?.content).toHaveLength(5)
+  expect(backend.commits.at(-1)?.content).toHaveLength(11)
   expect(backend.staged).toBe(3)
   for (const [i, { tip }] of written.entries()) {
     const bytes = (await read(dataset, tip ?? new Uint8Array())) as Buffer
     expect(Buffer.compare(bytes, large(i))).toBe(0)
   }
+})
+
+test('what was staged is looked for before the commit: a staging may end on the way', async () => {
+  const inner = openMemory()
+  const backend = wrapBackend(inner, {
+    // The process slept for an hour, and somebody pruned.
+    stage: async (dataset, label, options) => {
+      const staging = await inner.stage(dataset, label, options)
+      return { ...staging, put: async () => {} }
+    },
+  })
+  const { dataset } = await openTest({ backend, init: linked })
+  const batch = Array.from({ length: 14 }, (_, i) => ({ pi: `b${i}`, value: large(i) }))
+  await expectRefused(dataset.putBatch(batch), 'content_missing')
+  const blocks = batch.map(({ pi, value }) => ({ pi, block: encodeRaw(value) }))
+  await expectRefused(dataset.writeBatch(blocks), 'content_missing')
+  expect(await dataset.get('b0')).toBeUndefined()
 })
 
 test('a bulk load takes blocks, and looks at what they link to', async () => {

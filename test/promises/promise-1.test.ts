@@ -131,7 +131,9 @@ test('after kill -9 at random moments every acknowledged append is there, and th
   const store = await tempDir()
   const acks: Ack[] = []
   let builds = 0
-  for (let round = 0; round < 5; round++) {
+  const isEnough = (): boolean => acks.length > 500 && builds > 5
+  // A busy machine needs more rounds until it has been a test.
+  for (let round = 0; round < 5 || (round < 20 && !isEnough()); round++) {
     const options = { name: `r${round}`, init: { chainLimit: 300, chunkSize: 64 } }
     const worker = await startWorker('untilKilled', `lmdb:${store}`, options)
     await worker.hasSaid(5)
@@ -149,9 +151,8 @@ test('after kill -9 at random moments every acknowledged append is there, and th
     acks.push({ pi: `after-${round}`, ver, position: position ?? -1 })
     await cairn.close()
   }
-  expect(acks.length).toBeGreaterThan(500)
-  expect(builds).toBeGreaterThan(5)
-}, 60_000)
+  expect(isEnough()).toBe(true)
+}, 120_000)
 
 interface Unsure {
   readonly backend: Backend

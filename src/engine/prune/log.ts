@@ -4,8 +4,8 @@
  */
 import type { Commit } from '../../model/commit.ts'
 import { bytesEqual, type CidBytes } from '../../model/cid.ts'
+import { checkedCommit } from '../checked-commit.ts'
 import type { Context } from '../context.ts'
-import { checkedCommit } from '../pointer.ts'
 
 export interface CommitLog {
   /** Undefined where the store has none (any more). */
