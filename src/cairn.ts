@@ -19,7 +19,7 @@ import { Pointer } from './engine/pointer.ts'
 import { promote, type PromoteReport } from './engine/replica/promote.ts'
 import { handOver, type HandedOver, type HandOverOptions } from './engine/replica/rejoin.ts'
 import { ReplicaSet, type ReplicaPolicy } from './engine/replica/replica-set.ts'
-import { storeAsSource, type SyncSource } from './engine/replica/source.ts'
+import { storeAsSource, type FollowedSource, type SyncSource } from './engine/replica/source.ts'
 import {
   syncDataset,
   type SyncOptions,
@@ -171,7 +171,7 @@ export class Cairn {
   }
 
   /** This store as the source of replicas. */
-  asSource(): SyncSource {
+  asSource(): FollowedSource {
     const { backend, log } = this.#context
     return storeAsSource(backend, log)
   }

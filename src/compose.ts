@@ -6,6 +6,8 @@ import type { CompatOptions } from './backend/kubo/compat.ts'
 import type { OldNode, OldNodeOptions } from './backend/kubo/old-files.ts'
 import type { Recovery } from './backend/kubo/recover.ts'
 import type { ReplicaPolicy } from './engine/replica/replica-set.ts'
+import { addressOf, isService, tokenOfEnvironment } from './remote/address.ts'
+import { serviceTarget } from './remote/service-target.ts'
 import type { Backend } from './store/backend.ts'
 
 export type { CommitLine, FoundCommit } from './backend/kubo/recover-lines.ts'
@@ -155,10 +157,14 @@ export function replicaPolicy(
   options: StoreOptions,
 ): ReplicaPolicy | undefined {
   if (replicas.length === 0 && ack === 0) return undefined
-  const stores = replicas.map((store) => ({
-    location: store.replace(/\/\/[^/@]*@/, '//'),
-    // One that is missing is not made on the way: its disk may not be there. `cairn sync` makes replicas.
-    open: () => openBackend(store, { ...options, create: false, signal: undefined }),
-  }))
+  const stores = replicas.map((name) =>
+    isService(name)
+      ? serviceTarget({ url: addressOf(name), token: tokenOfEnvironment() })
+      : {
+          location: name.replace(/\/\/[^/@]*@/, '//'),
+          // One that is missing is not made on the way: its disk may not be there. `cairn sync` makes replicas.
+          open: () => openBackend(name, { ...options, create: false, signal: undefined }),
+        },
+  )
   return { stores, ack, ackMs }
 }

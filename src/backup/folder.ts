@@ -77,7 +77,7 @@ export function checkAllKnown({ damaged }: BackupFolder): void {
 
 /** The backup that a CAR and the files beside it are. */
 export async function readBackup(paths: BackupPaths): Promise<Backup> {
-  const sidecar = parseSidecar(await readBounded(paths.sidecar))
+  const sidecar = await readSidecar(paths.sidecar)
   const { size } = await stat(paths.car)
   if (size === sidecar.size_bytes) return { sidecar, paths }
   throw new CairnError(
@@ -85,6 +85,10 @@ export async function readBackup(paths: BackupPaths): Promise<Backup> {
     `The CAR ${paths.car} has ${size} bytes, its sidecar says ${sidecar.size_bytes}.`,
     { hint: 'Take another copy of it.', path: paths.car },
   )
+}
+
+export async function readSidecar(path: string): Promise<Sidecar> {
+  return parseSidecar(await readBounded(path))
 }
 
 /** Sidecars whose CAR is gone. */

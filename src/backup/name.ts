@@ -15,7 +15,7 @@ const CID_END_CHARS = 8
 const NAME =
   /^(?<dataset>[a-z0-9_-]{1,64})-(?<seq>\d{1,15})-(?<timestamp>\d{8}-\d{6})-(?<cidEnd>[a-z2-7]{8})\.car(?<age>\.age)?$/
 const CAR_ENDING = /\.car(\.age)?$/
-const UNFINISHED = /^\..+\.\d+-[0-9a-f]{12}\.partial$/
+const UNFINISHED = /^\.(.+)\.\d+-[0-9a-f]{12}\.partial$/
 
 export function printCarName({ dataset, seq, timestamp, cidEnd, encrypted }: CarName): string {
   return `${dataset}-${seq}-${timestamp}-${cidEnd}.car${encrypted ? '.age' : ''}`
@@ -73,3 +73,6 @@ export function unfinishedName(name: string): string {
 }
 
 export const isUnfinishedName = (name: string): boolean => UNFINISHED.test(name)
+
+/** What the file was to be called in the end. */
+export const nameOfUnfinished = (name: string): string | undefined => UNFINISHED.exec(name)?.[1]

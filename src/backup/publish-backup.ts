@@ -5,9 +5,10 @@
 import { rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { printCid } from '../model/cid.ts'
+import { syncPath } from '../util/durable-file.ts'
 import type { Backup } from './folder.ts'
 import { cidEndOf, pathsBeside, printCarName, printTimestamp, type BackupPaths } from './name.ts'
-import { publish, refuseExisting, syncFolder, writeTemporary } from './publish.ts'
+import { publish, refuseExisting, writeTemporary } from './publish.ts'
 import { printSidecar, printSums, sidecarOf, type CarFacts, type Sidecar } from './sidecar.ts'
 
 /** A CAR that was written and proved, under a name nobody looks for. */
@@ -61,11 +62,28 @@ async function replaceAll(
 ): Promise<Backup | undefined> {
   await rm(paths.sidecar, { force: true })
   await rm(paths.sums, { force: true })
-  await syncFolder(dirname(paths.car))
+  await syncPath(dirname(paths.car))
   return publishAll(paths, written, sidecar, async (from, to) => {
     await rename(from, to)
     return true
   })
+}
+
+/** Of a CAR that has its name: what a process that ended too early has not written beside it. */
+export async function completeBeside({ paths, sidecar }: Backup): Promise<void> {
+  const folder = dirname(paths.car)
+  const steps = [
+    [paths.sums, printSums(sidecar)],
+    [paths.sidecar, printSidecar(sidecar)],
+  ] as const
+  for (const [path, text] of steps) {
+    const temporary = await writeTemporary(folder, basename(path), text)
+    try {
+      if (await publish(temporary, path)) await syncPath(folder)
+    } finally {
+      await rm(temporary, { force: true })
+    }
+  }
 }
 
 /** Undefined when a name is taken. */
@@ -91,7 +109,7 @@ export async function publishAll(
         return undefined
       }
       made.push(to)
-      await syncFolder(folder)
+      await syncPath(folder)
     }
     return { sidecar, paths }
   } finally {

@@ -3,9 +3,10 @@
  * then gets its name in one step, and never takes that of one that is there.
  */
 import type { Stats } from 'node:fs'
-import { link, open, readdir, rename, rm, stat } from 'node:fs/promises'
+import { link, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError } from '../errors.ts'
+import { replaceFile, writeSynced } from '../util/durable-file.ts'
 import { isUnfinishedName, unfinishedName } from './name.ts'
 
 const STALE_MS = 24 * 3_600_000
@@ -30,27 +31,14 @@ export async function publish(temporary: string, final: string): Promise<boolean
 /** A synced file of this text under a name that nobody looks for. */
 export async function writeTemporary(folder: string, name: string, text: string): Promise<string> {
   const path = join(folder, unfinishedName(name))
-  try {
-    await using file = await open(path, 'wx', 0o600)
-    await file.writeFile(text)
-    await file.sync()
-  } catch (error) {
-    await rm(path, { force: true })
-    throw error
-  }
+  await writeSynced(path, (file) => file.writeFile(text))
   return path
 }
 
 /** Replaces a file as a whole, or makes it. */
 export async function writeWhole(folder: string, name: string, text: string): Promise<void> {
-  const temporary = await writeTemporary(folder, name, text)
-  await rename(temporary, join(folder, name))
-  await syncFolder(folder)
-}
-
-export async function syncFolder(path: string): Promise<void> {
-  await using folder = await open(path)
-  await folder.sync()
+  const temporary = join(folder, unfinishedName(name))
+  await replaceFile(join(folder, name), temporary, (file) => file.writeFile(text))
 }
 
 async function statOf(path: string): Promise<Stats | undefined> {
@@ -87,16 +75,26 @@ export async function checkFolder(folder: string, path: string): Promise<void> {
   if ((await statOf(path))?.isDirectory() === true) throw cannot('it is a folder', 'Name a file.')
 }
 
-/** Removes what was never finished, by processes that are long gone: nothing was written to it for a day. */
-export async function removeStale(folder: string, now: number): Promise<void> {
+/** What was never finished, by processes that are long gone: nothing was written to it for a day. */
+export async function staleIn(folder: string, now: number): Promise<string[]> {
+  const stale: string[] = []
   for (const name of (await readdir(folder)).filter(isUnfinishedName)) {
     const path = join(folder, name)
     const written = await stat(path).then(
       ({ mtimeMs }) => mtimeMs,
       () => now,
     )
-    if (now - written > STALE_MS) await rm(path, { force: true })
+    if (now - written > STALE_MS) stale.push(path)
   }
+  return stale
+}
+
+export async function removeStale(folder: string, now: number): Promise<void> {
+  await removeAll(await staleIn(folder, now))
+}
+
+export async function removeAll(paths: readonly string[]): Promise<void> {
+  for (const path of paths) await rm(path, { force: true })
 }
 
 const codeOf = (error: unknown): string =>

@@ -7,9 +7,9 @@ import { rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { decideRetention, type Candidate, type Verdict } from '../retention/decide.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
+import { syncPath } from '../util/durable-file.ts'
 import { basesOf } from './bases.ts'
 import { exportedAt, type Backup } from './folder.ts'
-import { syncFolder } from './publish.ts'
 
 export interface BackupCandidate extends Candidate {
   readonly backup: Backup
@@ -93,6 +93,6 @@ function candidatesOf(
 export async function removeBackup({ paths }: Backup): Promise<void> {
   for (const path of [paths.sidecar, paths.sums, paths.car]) {
     await rm(path, { force: true })
-    await syncFolder(dirname(path))
+    await syncPath(dirname(path))
   }
 }

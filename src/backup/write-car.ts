@@ -7,7 +7,7 @@
  *   4 give the CAR its name, then the checksum file, and last the sidecar
  *
  * A process that dies anywhere leaves no half file under a final name; one that dies within 4 leaves a
- * whole CAR without a sidecar, which counts for nothing.
+ * whole CAR without a sidecar, which counts for nothing until a later export has tidied up.
  */
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -22,10 +22,11 @@ import { CarOutput, type CarForm, type FileWritten } from './car-output.ts'
 import { readBackups, type Backup, type BackupFolder } from './folder.ts'
 import { pathsBeside, printTimestamp, unfinishedName } from './name.ts'
 import { publishAs, publishNamed, type Written } from './publish-backup.ts'
-import { checkFolder, refuseExisting, removeStale } from './publish.ts'
+import { checkFolder, refuseExisting } from './publish.ts'
 import { hashAll } from './read-file.ts'
 import { sidecarOf, type CarFacts, type Sidecar } from './sidecar.ts'
 import { requireSpace } from './space.ts'
+import { tidyFolder } from './tidy-folder.ts'
 
 export interface WriteCarOptions extends ExportCarOptions, CarForm {
   /** Milliseconds since 1970. */
@@ -46,7 +47,7 @@ export async function exportToFolder(
   options: WriteCarOptions,
 ): Promise<BackedUp> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await removeStale(folder, options.now())
+  await tidyFolder(folder, options.now(), options)
   const there = await readBackups(folder)
   await checkSpace(dataset, folder, there, options)
   const same = (root: CidBytes): Promise<Backup | undefined> =>
@@ -72,7 +73,7 @@ export async function exportToFile(
   const paths = pathsBeside(path)
   await checkFolder(folder, path)
   await refuseExisting(Object.values(paths), options.force)
-  await removeStale(folder, options.now())
+  await tidyFolder(folder, options.now(), options)
   await checkSpace(dataset, folder, undefined, options)
   const none = (): Promise<undefined> => Promise.resolve(undefined)
   const backup = await withWritten(dataset, folder, basename(path), options, none, (written) =>

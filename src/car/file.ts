@@ -20,6 +20,7 @@ import {
 import type { CallOptions } from '../store/backend.ts'
 import type { BlockReader } from '../store/proved.ts'
 import { DigestMap } from '../util/digest-map.ts'
+import { pooledCopy } from '../util/pooled-copy.ts'
 import {
   headerBytes,
   notACar,
@@ -229,7 +230,7 @@ export class CarFile implements BlockReader {
   #blockOfFrame(): Uint8Array {
     const { blockAt, end } = this.#frame
     const { bytes, from } = this.#window
-    if (end <= bytes.length) return bytes.slice(blockAt, end)
+    if (end <= bytes.length) return pooledCopy(bytes.subarray(blockAt, end))
     const block = new Uint8Array(end - blockAt)
     checkUnchanged(this.#file)
     readExactly(this.#file, block, from + blockAt)

@@ -1,6 +1,12 @@
 /** The state that CARs hold: which of their roots is meant, and what a dataset needs to know of it. */
 import { CairnError, isCairnError, toCairnError } from '../errors.ts'
-import { decodeCheckpoint, type CarContent, type Checkpoint } from '../model/checkpoint.ts'
+import {
+  decodeCheckpoint,
+  placeAfter,
+  type CarContent,
+  type Checkpoint,
+  type LogPlace,
+} from '../model/checkpoint.ts'
 import { cidMatches, isEngineCid, printCid, type CidBytes } from '../model/cid.ts'
 import { decodeIpldMap } from '../model/ipld.ts'
 import { CHECKPOINT_SCHEMA, SNAPSHOT_SCHEMA } from '../model/schema.ts'
@@ -141,7 +147,7 @@ function newestFirst(a: CarState, b: CarState): number {
 }
 
 /** The facts of a checkpoint; of a snapshot alone what its header says. */
-export interface CarFacts {
+export interface CarFacts extends LogPlace {
   readonly dataset: string | undefined
   readonly identity: string
   readonly origins: readonly string[]
@@ -149,13 +155,6 @@ export interface CarFacts {
   readonly settings: Checkpoint['settings'] | undefined
   readonly content: CarContent
   readonly chain: CidBytes | null
-  readonly base: CidBytes | null
-  readonly recentCount: number
-  readonly chainFirst: number
-  readonly next: number
-  readonly nextOrdinal: number
-  readonly nextSeq: number
-  readonly totalCount: number
 }
 
 export function factsOf({ checkpoint, header }: CarState): CarFacts {
@@ -168,12 +167,6 @@ export function factsOf({ checkpoint, header }: CarState): CarFacts {
     settings: undefined,
     content: header.content === 'linked' ? 'full' : 'index',
     chain: null,
-    base: header.head,
-    recentCount: 0,
-    chainFirst: header.upto,
-    next: header.upto,
-    nextOrdinal: header.upto,
-    nextSeq: header.seq + 1,
-    totalCount: header.live,
+    ...placeAfter(header),
   }
 }

@@ -181,7 +181,8 @@ export const SETTINGS: { readonly [K in SettingName]: Setting<Values[K]> } = {
     flag: '--replicas <stores>',
     fallback: () => [],
     fallbackText: 'none',
-    description: 'stores that hold copies of this one: looked at before writes and prunes',
+    description:
+      'stores and services that hold copies of this one: looked at before writes and prunes',
   },
   replica_ack: {
     kind: wholeNumber(0, 16),

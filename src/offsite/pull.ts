@@ -6,17 +6,12 @@ import { mkdir, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Backup } from '../backup/folder.ts'
 import { pathsBeside } from '../backup/name.ts'
-import { publishAll } from '../backup/publish-backup.ts'
-import {
-  publish,
-  refuseExisting,
-  removeStale,
-  syncFolder,
-  writeTemporary,
-} from '../backup/publish.ts'
+import { completeBeside, publishAll } from '../backup/publish-backup.ts'
+import { publish, refuseExisting } from '../backup/publish.ts'
 import { hashAll } from '../backup/read-file.ts'
-import { printSidecar, printSums, type Sidecar } from '../backup/sidecar.ts'
+import type { Sidecar } from '../backup/sidecar.ts'
 import { requireSpace } from '../backup/space.ts'
+import { tidyFolder } from '../backup/tidy-folder.ts'
 import { writeFully } from '../car/file-sink.ts'
 import type { LongOptions } from '../engine/context.ts'
 import { CairnError } from '../errors.ts'
@@ -46,7 +41,7 @@ export async function pull(
 ): Promise<PulledCar[]> {
   const { folder, now } = options
   await mkdir(folder, { recursive: true, mode: 0o700 })
-  await removeStale(folder, now())
+  await tidyFolder(folder, now(), options)
   const pulled: PulledCar[] = []
   for (const copy of copies) pulled.push(await pullOne(bucket, copy, options))
   return pulled
@@ -59,7 +54,7 @@ async function pullOne(bucket: Bucket, copy: Backup, options: PullOptions): Prom
   const sidecar = { ...copy.sidecar, filename: name, path: paths.car }
   const done = { name, path: paths.car, bytes: sidecar.size_bytes }
   if (await isPulled(paths.car, sidecar, options)) {
-    await completeBeside(folder, paths, sidecar)
+    await completeBeside({ paths, sidecar })
     return { ...done, status: 'already_there', readBytes: 0 }
   }
   const temporary = join(folder, partialName(name, sidecar))
@@ -92,26 +87,6 @@ async function isPulled(path: string, sidecar: Sidecar, options: PullOptions): P
     hint: 'Pull into another folder with --into, or move the file away.',
     path,
   })
-}
-
-/** What a pull that ended too early has not written beside the CAR. */
-async function completeBeside(
-  folder: string,
-  paths: ReturnType<typeof pathsBeside>,
-  sidecar: Sidecar,
-): Promise<void> {
-  const steps = [
-    [paths.sums, printSums(sidecar)],
-    [paths.sidecar, printSidecar(sidecar)],
-  ] as const
-  for (const [path, text] of steps) {
-    const temporary = await writeTemporary(folder, 'beside', text)
-    try {
-      if (await publish(temporary, path)) await syncFolder(folder)
-    } finally {
-      await rm(temporary, { force: true })
-    }
-  }
 }
 
 /** Answers how many bytes were read from the bucket. What was there before is not believed: all is hashed. */

@@ -10,7 +10,7 @@ import {
   type FileHeader,
   type Section,
 } from './format.ts'
-import { readTime } from '../model/time.ts'
+import { TIME_HINT, readTime } from '../model/time.ts'
 import { Scanner } from './scanner.ts'
 import { MAX_VALUE_TEXT, parseJson } from './value.ts'
 
@@ -134,7 +134,7 @@ export function parseExpiry(text: string): number {
   const time = readTime(parseJson(text))
   if (time !== undefined) return time
   throw new CairnError('invalid_content', 'When it expires is no time.', {
-    hint: 'Use RFC 3339 with a zone, such as "2026-05-01T12:00:00Z", or milliseconds since 1970.',
+    hint: TIME_HINT,
   })
 }
 

@@ -6,9 +6,10 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, open, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { replaceFile } from '../util/durable-file.ts'
 import { FOUND_STATES, type Findings, type Problem } from './finding.ts'
 
 export interface KnownProblem extends Problem {
@@ -152,30 +153,20 @@ export class Ledger {
   }
 
   async save(): Promise<void> {
-    const folder = dirname(this.path)
-    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await mkdir(dirname(this.path), { recursive: true, mode: 0o700 })
     const temporary = `${this.path}.${randomBytes(6).toString('hex')}.new`
-    try {
-      const file = await open(temporary, 'wx', 0o600)
-      try {
-        let text = `${JSON.stringify({ format: FORMAT, ...this.#of })}\n`
-        for (const [id, record] of this.#records) {
-          text += `${JSON.stringify({ id, ...record })}\n`
-          if (text.length < WRITE_CHARS) continue
-          await file.writeFile(text)
-          text = ''
-        }
-        await file.writeFile(text)
-        await file.sync()
-      } finally {
-        await file.close()
-      }
-      await rename(temporary, this.path)
-    } catch (error) {
-      await rm(temporary, { force: true })
-      throw error
+    await replaceFile(this.path, temporary, (file) => this.#write(file))
+  }
+
+  async #write(file: FileHandle): Promise<void> {
+    let text = `${JSON.stringify({ format: FORMAT, ...this.#of })}\n`
+    for (const [id, record] of this.#records) {
+      text += `${JSON.stringify({ id, ...record })}\n`
+      if (text.length < WRITE_CHARS) continue
+      await file.writeFile(text)
+      text = ''
     }
-    await syncFolder(folder)
+    await file.writeFile(text)
   }
 
   async #read(): Promise<void> {
@@ -247,13 +238,4 @@ function problemOfRecord(value: unknown): KnownProblem {
 
 function isAbsent(error: unknown): boolean {
   return error instanceof Error && 'code' in error && error.code === 'ENOENT'
-}
-
-async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path)
-  try {
-    await folder.sync()
-  } finally {
-    await folder.close()
-  }
 }

@@ -3,7 +3,7 @@
  * blocks; what writers do meanwhile makes it an estimate.
  */
 import { Reacher, reachAll } from '../engine/prune/mark.ts'
-import { checkedCommit } from '../engine/pointer.ts'
+import { checkedCommit } from '../engine/checked-commit.ts'
 import type { LongOptions } from '../engine/context.ts'
 import type { Commit } from '../model/commit.ts'
 import type { Backend } from '../store/backend.ts'

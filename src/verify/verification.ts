@@ -4,7 +4,7 @@
  */
 import { throwIfAborted } from '../errors.ts'
 import { damagedCommits } from '../engine/damage.ts'
-import { checkedCommit } from '../engine/pointer.ts'
+import { checkedCommit } from '../engine/checked-commit.ts'
 import { identitiesOf } from '../engine/state.ts'
 import { parseCid, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'

@@ -10,7 +10,7 @@
  */
 import { CairnError, isCairnError } from '../errors.ts'
 import { takeLease } from '../engine/lease.ts'
-import { checkedCommit } from '../engine/pointer.ts'
+import { checkedCommit } from '../engine/checked-commit.ts'
 import type { CidBytes } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
 import type { Backend, Lease } from '../store/backend.ts'

@@ -2,8 +2,9 @@
 import { BrowserBuffer } from './buffer.ts'
 import { sha256 } from './sha256.ts'
 
-export function hash(_algorithm: 'sha256', bytes: Uint8Array, _as: 'buffer'): Uint8Array {
-  return sha256(bytes)
+/** As a text, one char per byte. */
+export function hash(_algorithm: 'sha256', bytes: Uint8Array, _as: 'binary'): string {
+  return String.fromCharCode(...sha256(bytes))
 }
 
 interface Hash {
