@@ -18,6 +18,7 @@ import {
   rawCidOf,
   type CidBytes,
 } from '../../../src/model/cid.ts'
+import { dagCborValue } from '../../../src/model/dag-cbor.ts'
 import { cborTree, taggedLinks } from '../cbor-items.ts'
 import { golden } from '../golden.ts'
 import {
@@ -287,11 +288,11 @@ const importLine: Target = {
 
 /** Printing and reading again leaves a value as it is, where DAG-JSON can say it. */
 function printedAgain(bytes: Uint8Array): void {
-  const text = decodes(() => printContent(dagCbor.decode(bytes)))
+  const text = decodes(() => printContent(dagCborValue(bytes)))
   if (text === undefined) return
   const again = decodes(() => encodeJson(parseContent(text.value as string)).bytes)
   if (again === undefined) return
-  const twice = decodes(() => printContent(dagCbor.decode(again.value as Uint8Array)))
+  const twice = decodes(() => printContent(dagCborValue(again.value as Uint8Array)))
   demand(twice?.value === text.value, 'what is printed is read and printed the same')
 }
 
