@@ -16,16 +16,12 @@ import { fallBack, type FallBackOptions, type FallBackReport } from './engine/fa
 import { createDataset, parseDatasetName, type InitOptions } from './engine/genesis.ts'
 import { guarded, secondsSince, type Observe } from './engine/observe.ts'
 import { Pointer } from './engine/pointer.ts'
+import type { SyncTarget } from './engine/replica/dataset-end.ts'
 import { promote, type PromoteReport } from './engine/replica/promote.ts'
 import { handOver, type HandedOver, type HandOverOptions } from './engine/replica/rejoin.ts'
 import { ReplicaSet, type ReplicaPolicy } from './engine/replica/replica-set.ts'
 import { storeAsSource, type FollowedSource, type SyncSource } from './engine/replica/source.ts'
-import {
-  syncDataset,
-  type SyncOptions,
-  type SyncReport,
-  type SyncTarget,
-} from './engine/replica/sync.ts'
+import { syncDataset, type SyncOptions, type SyncReport } from './engine/replica/sync.ts'
 import type { OpenCar } from './car/state.ts'
 import type { LiveMap, MapOptions } from './live/map.ts'
 import { LiveMaps } from './live/maps.ts'

@@ -205,6 +205,26 @@ test('several senders at once end with one state, and none of them fails', async
   }
 }, 30_000)
 
+test.each(['an entry', 'a rollback'])(
+  'a sender that is overtaken by another one with %s sends what is newest then',
+  async (what) => {
+    const { dataset, now, source, far } = await changed()
+    await dataset.put('e1', { n: 1 })
+    const { number } = (await dataset.pointer()).commit
+    await dataset.put('e2', { n: 2 })
+    const before = async (_: Sent, nth: number): Promise<void> => {
+      if (nth > 0) return
+      // The commit that is in this request is not the newest any more when it arrives.
+      if (what === 'an entry') await dataset.put('e3', { n: 3 })
+      else await dataset.rollback({ commit: number })
+      await far.target().sync(source, 'main')
+    }
+    const report = await far.target({ before }).sync(source, 'main')
+    expect(report.status).toBe('already_synced')
+    await expectSame(dataset, far.backend, now)
+  },
+)
+
 test('a prune of the far side takes nothing of what is on its way', async () => {
   const { dataset, now, source, far } = await changed()
   const pruned: unknown[] = []

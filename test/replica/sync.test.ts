@@ -1,5 +1,6 @@
 /** A replica against its source: after each sync they read the same, whatever was done to the source. */
-import { expect, test } from 'vitest'
+import { cp } from 'node:fs/promises'
+import { expect, onTestFinished, test } from 'vitest'
 import { openLmdb } from '../../src/backend/lmdb/index.ts'
 import { openMemory } from '../../src/backend/memory.ts'
 import { Cairn } from '../../src/cairn.ts'
@@ -293,6 +294,54 @@ test('what is no earlier state of the source is refused, and stays', async () =>
   expect(await (await other.dataset()).get('mine')).toBeDefined()
   await expectRefused(other.sync(source, 'another'), 'dataset_not_found')
 })
+
+/** `build`, or an append of so many entries. */
+type Step = 'build' | number
+
+async function take(steps: readonly Step[], backend: Backend, label: string): Promise<void> {
+  const dataset = await new Cairn(backend).open()
+  for (const [i, step] of steps.entries()) {
+    const entries = Array.from({ length: Number(step) || 0 }, (_, n) => ({
+      pi: `${label}${i}.${n}`,
+      tip: tipOf(label),
+    }))
+    if (step === 'build') await dataset.build({ force: true })
+    else await dataset.appendBatch(entries)
+  }
+}
+
+test.each<{ lost: Step[]; instead: Step[] }>([
+  { lost: [50], instead: [60] },
+  { lost: [50], instead: [50, 10] },
+  { lost: [50], instead: [10, 50] },
+  { lost: [50, 'build'], instead: [60, 'build', 'build'] },
+  { lost: ['build', 50], instead: ['build', 60] },
+  { lost: ['build', 50], instead: [60, 'build', 'build'] },
+  { lost: [50], instead: [60, 'build', 5] },
+])(
+  'a source that was put back, and then did $instead in the place of $lost, is refused',
+  async ({ lost, instead }) => {
+    const dir = await tempDir()
+    const primary = await openLmdb({ dir: `${dir}/primary`, create: true })
+    await new Cairn(primary).init('main', { content: 'external' })
+    await take([100, 'build', 30], primary, 'first')
+    await primary.close()
+    await cp(`${dir}/primary`, `${dir}/copy`, { recursive: true })
+
+    const lives = await openLmdb({ dir: `${dir}/primary` })
+    const replica = openMemory()
+    await take(lost, lives, 'lost')
+    await new Cairn(replica).sync(new Cairn(lives).asSource())
+    await lives.close()
+    const before = await newestCommit(replica)
+
+    const old = await openLmdb({ dir: `${dir}/copy` })
+    onTestFinished(() => old.close())
+    await take(instead, old, 'instead')
+    await expectRefused(new Cairn(replica).sync(new Cairn(old).asSource()), 'conflict')
+    expect(await newestCommit(replica)).toEqual(before)
+  },
+)
 
 test('a damaged block of the replica is mended from the source, a lie of the source is not taken', async () => {
   const { cairn, dataset, now, change } = await sourceOf(3)

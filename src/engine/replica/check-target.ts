@@ -44,6 +44,18 @@ export function checkTarget(target: Commit, source: Commit, location: string, ad
   )
 }
 
+/** The source's log does not pass where the target's ends: one of them went another way in the same generation. */
+export function forkedLog({ dataset, next }: Commit): CairnError {
+  return new CairnError(
+    'conflict',
+    `The target has entries of "${dataset}" before position ${next} that the source has not.`,
+    {
+      hint: 'The source was put back to an older state: promote the target, or restore the source from it. Nothing was changed.',
+      dataset,
+    },
+  )
+}
+
 const isUntouched = ({ next, nextSeq, generation, replica, fenced }: Commit): boolean =>
   next === 0 &&
   nextSeq === 1 &&

@@ -30,6 +30,7 @@ import { keptPages } from '../prune/kept-pages.ts'
 import { RestoreStager } from '../restore-stager.ts'
 import { readBack } from '../stage-nodes.ts'
 import { identitiesOf } from '../state.ts'
+import { forkedLog } from './check-target.ts'
 import type { Known } from './known.ts'
 import { Along } from './log-ahead.ts'
 import type { BlockOptions, SyncSource } from './source.ts'
@@ -231,6 +232,8 @@ export class Copier {
       await this.#putLog(some)
       some = []
     }
+    if (known !== undefined && isForked(known.commit, commit, follows))
+      throw forkedLog(known.commit)
     await this.#putLog(some)
     this.#along.keep(new Map())
   }
@@ -320,6 +323,15 @@ export class Copier {
     this.#nodes.close()
     this.#contents.close()
   }
+}
+
+/**
+ * Whether a walk along the source's log, which went down to the position `down`, has missed the end of the target's: one
+ * block of it must end where the target's last one does. Another generation may have left the log before that.
+ */
+function isForked(target: Commit, source: Commit, down: number): boolean {
+  const isSameLine = target.generation.tag === source.generation.tag
+  return isSameLine && target.next > source.floor && down < target.next
 }
 
 function miscounted(said: number): CairnError {

@@ -14,9 +14,10 @@ import { MOST_FORKS, type Fenced, type Fork } from '../../model/replication.ts'
 import type { Context, LongOptions } from '../context.ts'
 import type { Pointer } from '../pointer.ts'
 import { extendedState } from '../state.ts'
+import { existing, type SyncTarget } from './dataset-end.ts'
 import { storeAsSource } from './source.ts'
 import { compareStanding, isWritable } from './standing.ts'
-import { syncDataset, type SyncReport, type SyncTarget } from './sync.ts'
+import { syncDataset, type SyncReport } from './sync.ts'
 
 export interface PromoteReport {
   readonly status: 'promoted' | 'already_primary'
@@ -38,10 +39,10 @@ export async function promote(
   primary: SyncTarget | undefined,
   options: LongOptions = {},
 ): Promise<PromoteReport> {
-  const pointer = await existing(target)
+  const pointer = await existing(target, OTHER_NAME)
   const before = (await pointer.current(options.signal)).commit
   if (isWritable(before)) return { ...described(before), status: 'already_primary', ...ALONE }
-  const old = primary && { ...primary, open: await existing(primary) }
+  const old = primary && { ...primary, open: await existing(primary, OTHER_NAME) }
   const by = standingAfter(target.context, before, old?.open.seen.commit)
   const fenced = old !== undefined && (await fenceOld(old.open, before, by))
   const wasReplica = before.replica !== undefined
@@ -84,6 +85,7 @@ export async function promote(
   }
 }
 
+const OTHER_NAME = 'Name another with --dataset; `cairn datasets` lists those there are.'
 const ALONE = { fork: null, fenced: false, sync: null }
 
 function described({
@@ -97,16 +99,6 @@ function described({
 
 const sourceOf = ({ context }: SyncTarget): ReturnType<typeof storeAsSource> =>
   storeAsSource(context.backend, context.log)
-
-async function existing({ dataset, context, pointer }: SyncTarget): Promise<Pointer> {
-  const open = await pointer()
-  if (open !== undefined) return open
-  const { location } = context.backend
-  throw new CairnError('dataset_not_found', `The store ${location} has no dataset "${dataset}".`, {
-    hint: 'Name another with --dataset; `cairn datasets` lists those there are.',
-    dataset,
-  })
-}
 
 /** Ahead of all that is known to have been the primary. */
 function standingAfter(context: Context, ...before: readonly (Commit | undefined)[]): Fenced {
@@ -130,7 +122,7 @@ async function fenceOld(old: Pointer, replica: Commit, by: Fenced): Promise<bool
       'conflict',
       `The primary holds another dataset under the name "${dataset}".`,
       {
-        hint: 'Name the store that the replica was copied from with --primary, or give --force where that is lost.',
+        hint: 'Name the store that the replica was copied from with --primary, or give --lost where that is gone.',
         dataset,
       },
     )

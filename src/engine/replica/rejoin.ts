@@ -28,9 +28,9 @@ import { logFrom, logViewOf } from '../log.ts'
 import type { LoggedEntry } from '../history.ts'
 import type { Pointer } from '../pointer.ts'
 import { commitLog, generations } from '../prune/log.ts'
+import { existing, type SyncTarget } from './dataset-end.ts'
 import { fence, fencedBy } from './promote.ts'
 import { supersedes } from './standing.ts'
-import type { SyncTarget } from './sync.ts'
 
 /** An entry of the old primary that does not fit behind what the new one has. */
 export interface RejoinConflict {
@@ -71,8 +71,8 @@ export async function handOver(
   options: HandOverOptions,
 ): Promise<HandedOver> {
   const { dataset } = old
-  const mine = await opened(old)
-  const theirs = await opened(primary)
+  const mine = await existing(old, NEVER_HAD)
+  const theirs = await existing(primary, NEVER_HAD)
   const replaced = (await mine.current(options.signal)).commit
   const there = (await theirs.current(options.signal)).commit
   if (replaced.replica !== undefined)
@@ -86,17 +86,8 @@ export async function handOver(
   return { status: 'handed_over', dataset, fork, ...counts }
 }
 
+const NEVER_HAD = 'A store that never had it is made a replica with `cairn sync`.'
 const NONE = { appended: 0, already: 0, conflicts: 0 }
-
-async function opened({ pointer, dataset, context }: SyncTarget): Promise<Pointer> {
-  const open = await pointer()
-  if (open !== undefined) return open
-  const { location } = context.backend
-  throw new CairnError('dataset_not_found', `The store ${location} has no dataset "${dataset}".`, {
-    hint: 'A store that never had it is made a replica with `cairn sync`.',
-    dataset,
-  })
-}
 
 /** The newest generation of this store that the new primary knows to have parted from. */
 async function forkOf(context: Context, own: Commit, there: Commit): Promise<Fork | undefined> {

@@ -16,12 +16,13 @@ import { encodeCommit, type Commit, type EncodedCommit } from '../../model/commi
 import type { KeptSnapshot } from '../../model/kept.ts'
 import type { SnapshotHeader } from '../../model/snapshot.ts'
 import type { Staging } from '../../store/backend.ts'
-import type { Context, LongOptions } from '../context.ts'
+import type { LongOptions } from '../context.ts'
 import { commitSurely } from '../next-commit.ts'
 import type { Pointer } from '../pointer.ts'
 import { completeState, readHeader, type PreparedState, type State } from '../state.ts'
 import { checkTarget, noDataset, toItself } from './check-target.ts'
 import { Copier, type CopyCounts } from './copy.ts'
+import type { SyncTarget } from './dataset-end.ts'
 import { Known } from './known.ts'
 import { proveKept, proveState } from './prove.ts'
 import { placeOf, type SyncSource } from './source.ts'
@@ -46,13 +47,6 @@ export interface SyncReport extends CopyCounts {
   readonly snapshots: number
 }
 
-export interface SyncTarget {
-  readonly context: Context
-  readonly dataset: string
-  /** Undefined while the target has no such dataset. */
-  readonly pointer: () => Promise<Pointer | undefined>
-}
-
 /** Others who sync to the target, and prunes at the source, make it begin anew, so often. */
 const MOST_TRIES = 20
 const NOTHING: CopyCounts = { blocks: 0, bytes: 0, requests: 0, found: 0 }
@@ -66,30 +60,45 @@ export async function syncDataset(
   const { signal } = options
   if (source.location === placeOf(context.backend) && source.location !== 'memory:')
     throw toItself(dataset, source.location)
+  let refused: unknown
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const pointer = await target.pointer()
     const state = await pointer?.current(signal)
     const stored = await source.newest(dataset, { signal })
     if (stored === undefined) throw noDataset(dataset, source.location)
-    if (state !== undefined) {
-      checkTarget(state.commit, stored.commit, source.location, options.adopt)
-      if (isSynced(state, stored))
-        return {
-          ...described(source, stored, state.commit),
-          status: 'already_synced',
-          ...NOTHING,
-          snapshots: 0,
-        }
-    }
-    const one = new OneSync(source, stored, { ...target, open: pointer }, state, options)
     try {
-      const report = await one.run()
+      const report = await tryOnce(source, stored, { ...target, open: pointer }, state, options)
       if (report !== 'moved') return report
+      refused = undefined
     } catch (error) {
-      if (!isMissing(error) || !(await hasMoved(source, stored, signal))) throw error
+      if (!mayBeOld(error) || !(await hasMoved(source, stored, signal))) throw error
+      refused = isMissing(error) ? undefined : error
     }
   }
-  throw new CairnError('busy', `The source or the replica of "${dataset}" changes all the time.`, {
+  throw refused ?? changesAllTheTime(dataset)
+}
+
+type OpenTarget = SyncTarget & { readonly open: Pointer | undefined }
+
+async function tryOnce(
+  source: SyncSource,
+  stored: EncodedCommit,
+  target: OpenTarget,
+  state: State | undefined,
+  options: SyncOptions,
+): Promise<SyncReport | 'moved'> {
+  if (state !== undefined) {
+    checkTarget(state.commit, stored.commit, source.location, options.adopt)
+    if (isSynced(state, stored)) {
+      const there = described(source, stored, state.commit)
+      return { ...there, status: 'already_synced', ...NOTHING, snapshots: 0 }
+    }
+  }
+  return new OneSync(source, stored, target, state, options).run()
+}
+
+function changesAllTheTime(dataset: string): CairnError {
+  return new CairnError('busy', `The source or the replica of "${dataset}" changes all the time.`, {
     hint: 'Let one process at a time sync to a replica, then try again.',
     dataset,
   })
@@ -101,6 +110,13 @@ function isSynced({ commit }: State, { cid }: EncodedCommit): boolean {
 
 const isMissing = (error: unknown): boolean =>
   isCairnError(error, 'block_missing') || isCairnError(error, 'content_missing')
+
+/**
+ * The source may have said it of a commit that is not its newest any more: of one that was sent to begin with the target
+ * may have got a later one from another sender by now.
+ */
+const mayBeOld = (error: unknown): boolean =>
+  isMissing(error) || isCairnError(error, 'conflict') || isCairnError(error, 'fenced')
 
 async function hasMoved(
   source: SyncSource,
@@ -123,14 +139,14 @@ interface Copied {
 class OneSync {
   readonly #source: SyncSource
   readonly #stored: EncodedCommit
-  readonly #target: SyncTarget & { readonly open: Pointer | undefined }
+  readonly #target: OpenTarget
   readonly #state: State | undefined
   readonly #options: SyncOptions
 
   constructor(
     source: SyncSource,
     stored: EncodedCommit,
-    target: SyncTarget & { readonly open: Pointer | undefined },
+    target: OpenTarget,
     state: State | undefined,
     options: SyncOptions,
   ) {
