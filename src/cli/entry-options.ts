@@ -1,6 +1,6 @@
 /** What put and append have in common: the options of an entry, and how the result is told. */
 import type { Command } from 'commander'
-import type { Appended } from '../engine/append.ts'
+import type { Appended } from '../engine/judge-group.ts'
 import type { AppendEntry } from '../engine/draft.ts'
 import type { CidBytes } from '../model/cid.ts'
 import { printable } from './format.ts'

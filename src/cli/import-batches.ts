@@ -1,6 +1,6 @@
 /** Cutting the lines of an import into batches, and committing them. */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Appended } from '../engine/append.ts'
+import type { Appended } from '../engine/judge-group.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { isCairnError, toCairnError, type CairnError } from '../errors.ts'

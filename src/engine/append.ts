@@ -9,26 +9,16 @@
  */
 import { CairnError, throwIfAborted, toCairnError, type ErrorCode } from '../errors.ts'
 import { chainBlocks } from '../chain/extend.ts'
-import { indexFrom, type LoadedBlock } from '../chain/walk.ts'
-import type { Block, CidBytes } from '../model/cid.ts'
+import type { LoadedBlock } from '../chain/walk.ts'
+import type { Block } from '../model/cid.ts'
 import type { Entry } from '../model/entry.ts'
 import type { HeldBlock } from '../store/backend.ts'
-import { OrderedLookup } from '../tree/ordered-lookup.ts'
 import { momentOf, type Context } from './context.ts'
-import { judge, type Draft, type Verdict } from './draft.ts'
+import type { Draft } from './draft.ts'
+import { answersOf, judgeGroup, type Appended } from './judge-group.ts'
 import { secondsSince } from './observe.ts'
 import type { Move, Pointer, Reliance } from './pointer.ts'
 import { extendedState, type State } from './state.ts'
-
-export interface Appended {
-  readonly pi: string
-  readonly ver: number
-  /** Its place in the dataset's log; null when it was there before and is folded into the snapshot. */
-  readonly position: number | null
-  /** The chain block that carries it; null where `position` is. */
-  readonly block: CidBytes | null
-  readonly status: 'appended' | 'already'
-}
 
 export interface Batch {
   readonly drafts: readonly Draft[]
@@ -66,23 +56,6 @@ function relianceOf(group: readonly Batch[]): Reliance | undefined {
       for (const one of all) await one.renew()
     },
   }
-}
-
-/** The entries of a group that were accepted, and what each batch is told. */
-interface Accepted {
-  readonly at: number
-  readonly entries: Entry[]
-  readonly liveChange: number
-  /** False when a batch was refused or found its entries there already. */
-  readonly plain: boolean
-  readonly answers: readonly (readonly Answer[] | CairnError)[]
-}
-
-interface Answer {
-  readonly verdict: Verdict
-  /** Index in the group's entries, or the position it has had before. */
-  readonly index: number | undefined
-  readonly position: number | null
 }
 
 export class Appender {
@@ -181,7 +154,8 @@ export class Appender {
   ): Promise<readonly (readonly Appended[] | CairnError)[]> {
     const outcome = await this.#pointer.move(
       async (state): Promise<Move<GroupResult> | { stay: GroupResult }> => {
-        const accepted = await this.#judgeGroup(group, state)
+        const at = momentOf(this.#context, state.commit)
+        const accepted = await judgeGroup(group, state, at)
         // Refusals and "already there" are said of the newest state only; one that was seen meanwhile has
         // changed the overlay.
         if (!accepted.plain && (!fresh || state !== this.#pointer.seen)) return { stay: 'stale' }
@@ -189,7 +163,7 @@ export class Appender {
         if (accepted.entries.length > room) return { stay: 'full' }
         if (accepted.entries.length === 0) return { stay: answersOf(accepted, state, []) }
         const content = group.flatMap((waiting) => waiting.content)
-        const { at, entries, liveChange } = accepted
+        const { entries, liveChange } = accepted
         const move = appendMove(state, { at, entries, liveChange, reason: 'append' }, content)
         const result = answersOf(accepted, state, move.appended)
         return { ...move, relies: relianceOf(group), result }
@@ -203,97 +177,9 @@ export class Appender {
     }
     return outcome
   }
-
-  async #judgeGroup(group: readonly Waiting[], state: State): Promise<Accepted> {
-    const at = momentOf(this.#context, state.commit)
-    const rules = { at, deletedMs: state.commit.settings.deletedMs }
-    const newest = await newestEntries(state, group)
-    const entries: Entry[] = []
-    let liveChange = 0
-    let plain = true
-    const answers = group.map(({ drafts }) => {
-      const before: [string, Known][] = []
-      const answer: Answer[] = []
-      const first = entries.length
-      const liveBefore = liveChange
-      try {
-        for (const draft of drafts) {
-          const known = newest.get(draft.key) ?? NOTHING
-          const verdict = judge(draft, known.entry, rules)
-          before.push([draft.key, known])
-          if (verdict.status === 'already') {
-            plain = false
-            answer.push({ verdict, index: known.index, position: known.position })
-            continue
-          }
-          liveChange += liveOf(verdict.entry) - liveOf(known.entry)
-          newest.set(draft.key, { entry: verdict.entry, index: entries.length, position: null })
-          answer.push({ verdict, index: entries.length, position: null })
-          entries.push(verdict.entry)
-        }
-        return answer
-      } catch (error) {
-        // All or nothing: what this batch had entered is taken back, from the last to the first.
-        plain = false
-        entries.length = first
-        liveChange = liveBefore
-        for (const [key, known] of before.toReversed()) newest.set(key, known)
-        return toCairnError(error)
-      }
-    })
-    return { at, entries, liveChange, plain, answers }
-  }
 }
 
 type GroupResult = readonly (readonly Appended[] | CairnError)[] | 'stale' | 'full'
-
-/** An entity's newest entry, in the state or in the group under way. */
-interface Known {
-  readonly entry: Entry | undefined
-  readonly index: number | undefined
-  readonly position: number | null
-}
-
-const NOTHING: Known = { entry: undefined, index: undefined, position: null }
-
-const liveOf = (entry: Entry | undefined): number =>
-  entry === undefined || entry.tip === null ? 0 : 1
-
-/** The newest entries of all entities that a group touches, looked up in the order of their keys. */
-async function newestEntries(state: State, group: readonly Waiting[]): Promise<Map<string, Known>> {
-  const keys: string[] = []
-  for (const { drafts } of group) for (const { key } of drafts) keys.push(key)
-  const newest = new Map<string, Known>()
-  const lookup = new OrderedLookup(state.overlay.tree)
-  for (const key of keys.sort()) {
-    const over = state.overlay.get(key)
-    if (over === undefined) {
-      const found = lookup.seek(key)
-      const { entry } = found instanceof Promise ? await found : found
-      newest.set(key, { entry, index: undefined, position: null })
-    } else {
-      newest.set(key, { entry: over.entry, index: undefined, position: over.position })
-    }
-  }
-  return newest
-}
-
-function answersOf(
-  accepted: Accepted,
-  { commit, chain }: State,
-  appended: readonly LoadedBlock[],
-): readonly (readonly Appended[] | CairnError)[] {
-  const answerOf = ({ verdict, index, position: before }: Answer): Appended => {
-    const { status, entry } = verdict
-    const [blocks, position] =
-      index === undefined ? [chain, before] : [appended, commit.next + index]
-    const block = position === null ? null : (blocks[indexFrom(blocks, position)]?.cid ?? null)
-    return { pi: entry.pi, ver: entry.ver, position, block, status }
-  }
-  return accepted.answers.map((answer) =>
-    answer instanceof CairnError ? answer : answer.map(answerOf),
-  )
-}
 
 function settle(waiting: Waiting, answer: readonly Appended[] | CairnError | undefined): void {
   if (answer instanceof CairnError) waiting.reject(answer)

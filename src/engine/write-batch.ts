@@ -8,12 +8,13 @@
  * Dying before 3 leaves staged blocks that nothing names.
  */
 import type { Block } from '../model/cid.ts'
-import type { Appended, Appender } from './append.ts'
+import type { Appender } from './append.ts'
 import { BatchContent } from './batch-content.ts'
 import { ContentProof } from './content-proof.ts'
 import type { Context } from './context.ts'
 import type { Draft } from './draft.ts'
 import { draftOfItem, type ImportEntry } from './import-entry.ts'
+import type { Appended } from './judge-group.ts'
 import type { Pointer } from './pointer.ts'
 
 export interface WrittenBatch {

@@ -1,7 +1,7 @@
 /** Calls of the older system about its log: appending to it, and reading it back, newest first. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import type { Appended } from '../../engine/append.ts'
+import type { Appended } from '../../engine/judge-group.ts'
 import type { Dataset } from '../../engine/dataset.ts'
 import type { PlacedEntry } from '../../engine/log-back.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
