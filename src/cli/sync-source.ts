@@ -4,7 +4,7 @@ import type { FollowedSource } from '../engine/replica/source.ts'
 import { addressOf, isService } from '../remote/address.ts'
 import { serviceSource } from '../remote/service-source.ts'
 import { withStore, type CommandContext } from './command.ts'
-import { tokenOf } from './service-address.ts'
+import { tokenOf } from './service-token.ts'
 
 export async function withSource<T>(
   context: CommandContext,

@@ -3,7 +3,7 @@ import type { ReplicaTarget } from '../engine/replica/target.ts'
 import { addressOf, isService } from '../remote/address.ts'
 import { serviceTarget } from '../remote/service-target.ts'
 import { withStore, type CommandContext } from './command.ts'
-import { tokenOf } from './service-address.ts'
+import { tokenOf } from './service-token.ts'
 
 export type Copy = Pick<ReplicaTarget, 'location' | 'sync'>
 

@@ -18,7 +18,7 @@ import {
   RECORDS_PREFIX,
 } from './layout.ts'
 import { readValue } from './load.ts'
-import { writeWhole } from './write-whole.ts'
+import { writeAll } from './write-all.ts'
 
 export interface MapsSource {
   readonly dataset: Dataset
@@ -61,7 +61,7 @@ export async function restoreMaps(
       }
     }
   }
-  await writeWhole(dataset, changes, { signal })
+  await writeAll(dataset, changes, { signal })
   return { set: changes.length - deleted, deleted }
 }
 

@@ -11,7 +11,7 @@ import type { ImportEntry } from '../engine/import-entry.ts'
 import { ITEMS_PREFIX, RECORDS_PREFIX, SESSION_ID } from '../live/layout.ts'
 import { NEW_SESSION, withoutUsers, type SessionRecord } from '../live/session-record.ts'
 import { readSession, SessionStore } from '../live/session-store.ts'
-import { writeWhole } from '../live/write-whole.ts'
+import { writeAll } from '../live/write-all.ts'
 import { whenFree } from '../live/when-free.ts'
 import { printCid } from '../model/cid.ts'
 import { matchesGlob } from '../util/glob.ts'
@@ -173,7 +173,7 @@ async function startAnew(cairn: Cairn, name: string): Promise<void> {
   for (const prefix of [ITEMS_PREFIX, RECORDS_PREFIX])
     for await (const { pi } of dataset.entries({ prefix, order: 'asc' }))
       gone.push({ pi, tip: null })
-  await writeWhole(dataset, gone)
+  await writeAll(dataset, gone)
 }
 
 function tell(restored: Restored, record: SessionRecord, { dataset, log }: Opening): void {

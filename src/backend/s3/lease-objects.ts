@@ -141,7 +141,7 @@ function noteOf(bytes: Uint8Array, key: string): string {
 
 function unreadable(key: string): CairnError {
   return new CairnError('busy', `What ${key} keeps from being freed cannot be read.`, {
-    hint: 'It counts for an hour after it was made; remove the object if it is nobody’s.',
+    hint: 'It counts for eighty minutes after it was last written; remove the object if it is nobody’s.',
     key,
   })
 }

@@ -4,8 +4,8 @@ import { isWhole, LARGEST_OBJECT, readPack, type Section } from './pack.ts'
 import type { PackWriter } from './pack-writer.ts'
 
 /**
- * Copies those blocks of a pack that `stays` names; false if the pack must stay as it is: a block of it
- * is damaged, and perhaps somebody can mend it. `gone`: it was deleted meanwhile.
+ * Copies those blocks of a pack that `stays` names. `damaged`: a block of it is, and perhaps somebody can mend it, so the
+ * pack must stay as it is. `gone`: it was deleted meanwhile.
  */
 export async function copyLiving(
   bucket: Bucket,

@@ -14,7 +14,7 @@ export const sync: CommandSpec = {
     ['cairn sync lmdb:/mnt/new/copy', 'copy the dataset, or bring the copy up to date'],
     [
       'cairn sync kubo:http://other:5001 --follow',
-      'and go on, within seconds, until it is stopped',
+      'and go on, a moment behind, until it is stopped',
     ],
     ['cairn sync https://copy.example.org --follow', 'to the service that serves the copy'],
     ['cairn sync --from https://cairn.example.org --follow', 'the other way: pull from a service'],
@@ -28,7 +28,7 @@ export const sync: CommandSpec = {
       )
       .option('--from <source>', 'copy from this store, or service (https://HOST), into --store')
       .option('--token-file <file>', 'the token for a service (CAIRN_TOKEN)')
-      .option('--follow', 'go on until stopped: what is new at the source comes within seconds'),
+      .option('--follow', 'go on until stopped: what is new at the source follows at once'),
   run: async (context) => {
     const { options, args, config } = context
     const [target] = args

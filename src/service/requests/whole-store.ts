@@ -8,6 +8,6 @@ import type { Service } from '../service.ts'
 export async function requireWholeStore(service: Service, request: FastifyRequest): Promise<void> {
   if (!(await isBound(service, request, () => service.cairn.datasets()))) return
   throw new CairnError('access_denied', 'Blocks by their CIDs are for tokens of all datasets.', {
-    hint: 'Give a token without --dataset, or keep the dataset in a store of its own.',
+    hint: 'Give a token that was made without --only, or keep the dataset in a store of its own.',
   })
 }

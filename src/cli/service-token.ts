@@ -1,6 +1,6 @@
 /** The token for the service that a command is to ask. */
 import { readFile } from 'node:fs/promises'
-import { checkedToken, tokenOfEnvironment } from '../remote/address.ts'
+import { checkedToken, tokenOfEnvironment } from '../remote/token.ts'
 import { fileError } from '../util/file-error.ts'
 import type { Options } from './options.ts'
 

@@ -4,7 +4,7 @@ import type { ImportEntry } from '../engine/import-entry.ts'
 import type { CallOptions } from '../store/backend.ts'
 
 /** More than the recent chain may have are loaded in bulk. */
-export async function writeWhole(
+export async function writeAll(
   dataset: Dataset,
   entries: readonly ImportEntry[],
   { signal }: CallOptions = {},
