@@ -27,7 +27,6 @@ const SYNC = `${SYNCS}/:sync`
 const CAR = 'application/vnd.ipld.car'
 /** Senders stop at half of it; a block has at most 2 MiB. */
 const MOST_BODY_BYTES = 8 << 20
-const BODY_MS = 120_000
 
 export function incomingSyncRoutes(
   service: Service,
@@ -35,7 +34,7 @@ export function incomingSyncRoutes(
 ): FastifyPluginAsyncTypebox {
   return async (app) => {
     hideFolders(app, service.values)
-    const syncs = new IncomingSyncs(service.cairn, service.draining, limits)
+    const syncs = new IncomingSyncs(service, limits)
     app.addHook('onClose', () => syncs.close())
     app.post(
       SYNCS,
@@ -48,14 +47,15 @@ export function incomingSyncRoutes(
           params: DatasetParams,
           querystring: NoQuery,
           body: SyncBody,
-          response: { 200: SyncState, ...problems(409) },
+          response: { 200: SyncState },
         },
       },
       async (request) => {
         const { dataset } = request.params
         await requireWholeStore(service, request)
-        const { from, commit } = request.body
-        const sync = syncs.begin(dataset, { from, first: commitSent(dataset, Buffer.from(commit)) })
+        const { from, commit, key } = request.body
+        const first = commitSent(dataset, Buffer.from(commit))
+        const sync = syncs.begin(dataset, { from, first }, key)
         return sync.during(() => sync.state())
       },
     )
@@ -66,10 +66,10 @@ export function incomingSyncRoutes(
         schema: {
           operationId: 'getSync',
           tags,
-          summary: 'What a sync wants next; it waits a while for that.',
+          summary: 'What a sync wants next, or how it ended; it waits a while for that.',
           params: SyncParams,
           querystring: NoQuery,
-          response: { 200: SyncState, ...problems(404, 409, 422, 507) },
+          response: { 200: SyncState, ...problems(404) },
         },
       },
       async (request) => {
@@ -99,7 +99,7 @@ function answerRoute(service: Service, syncs: IncomingSyncs): FastifyPluginAsync
           body: {
             content: { [CAR]: { schema: BINARY }, 'application/json': { schema: BINARY } },
           },
-          response: { 200: SyncState, ...problems(404, 409, 422, 507) },
+          response: { 200: SyncState, ...problems(404, 422) },
         },
       },
       async (request) => {
@@ -107,12 +107,11 @@ function answerRoute(service: Service, syncs: IncomingSyncs): FastifyPluginAsync
         await requireWholeStore(service, request)
         const sync = syncs.find(dataset, id)
         return sync.during(async () => {
-          const body = await whole(request)
           const { count } = request.query
-          sync.answer(
-            step,
-            count === undefined ? { kind: 'newest', commit: body } : car(body, count),
-          )
+          await sync.answer(step, async (signal) => {
+            const body = await whole(request, signal)
+            return count === undefined ? { kind: 'newest', commit: body } : car(body, count)
+          })
           return sync.state()
         })
       },
@@ -148,10 +147,9 @@ const car = (body: Uint8Array, count: number): Answer => ({
   count,
 })
 
-async function whole(request: FastifyRequest): Promise<Uint8Array> {
+async function whole(request: FastifyRequest, signal: AbortSignal): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
-  const deadline = AbortSignal.timeout(BODY_MS)
-  for await (const part of bodyOf(request, MOST_BODY_BYTES, deadline)) parts.push(part)
+  for await (const part of bodyOf(request, MOST_BODY_BYTES, signal)) parts.push(part)
   return Buffer.concat(parts)
 }
 

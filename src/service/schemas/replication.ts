@@ -32,14 +32,23 @@ export const BlocksBody: ObjectSchema<{ cids: readonly string[]; log_from?: numb
   log_from: optional(integer(0, MOST, LOG_TEXT)),
 })
 
-export const SyncBody: ObjectSchema<{ from: string; commit: string }> = strict({
+/** Of a sync. */
+const ID_PATTERN = '^[0-9a-f]{32}$'
+
+export const SyncBody: ObjectSchema<{ from: string; commit: string; key?: string }> = strict({
   from: text(1, 512, 'where it comes from, to tell people', {
     pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]+$',
   }),
   commit: text(2, MOST_COMMIT_CHARS, 'the newest commit, as the store holds it'),
+  key: optional(
+    matching(
+      ID_PATTERN,
+      'its id, made at random: sent again, it begins no other while this one runs',
+    ),
+  ),
 })
 
-const SyncId: Schema<string> = matching('^[0-9a-f]{32}$', 'the id of a sync')
+const SyncId: Schema<string> = matching(ID_PATTERN, 'the id of a sync')
 
 export const SyncParams: ObjectSchema<{ dataset: string; sync: string }> = strict({
   dataset: DatasetName,
@@ -96,6 +105,14 @@ const SyncReport = strict({
   found: Count,
 })
 
+export interface SyncFailureRecord {
+  readonly code: string
+  readonly message: string
+  readonly hint?: string
+}
+
+const SyncFailure = strict({ code: Text, message: Text, hint: optional(Text) })
+
 export interface SyncStateRecord {
   readonly sync: string
   readonly wants: 'newest' | 'blocks' | 'nothing'
@@ -103,12 +120,14 @@ export interface SyncStateRecord {
   readonly cids: readonly string[]
   readonly log_from: number | null
   readonly report: SyncReportRecord | null
+  readonly error: SyncFailureRecord | null
 }
 
 export const SyncState: ObjectSchema<SyncStateRecord> = strict({
   sync: Text,
   wants: oneOf<SyncStateRecord['wants']>(['newest', 'blocks', 'nothing'], {
-    description: 'what to send next; nothing: it is at work, or has ended with a report',
+    description:
+      'what to send next; nothing: it is at work, or has ended with a report or an error',
   }),
   step: schemaOf<number>({ type: 'integer', minimum: 0, description: 'the question to answer' }),
   cids: list(CidText, { description: 'the blocks that are wanted' }),
@@ -118,6 +137,7 @@ export const SyncState: ObjectSchema<SyncStateRecord> = strict({
     description: LOG_TEXT,
   }),
   report: nullable(SyncReport),
+  error: nullable(SyncFailure),
 })
 
 export const SyncEnded: ObjectSchema<{ sync: string }> = strict({ sync: Text })
