@@ -28,8 +28,7 @@ export function serviceSource(location: string, name: string, http: Transport): 
           retry: 'always',
           signal,
         } as const
-        const { bytes } = await translated(() => http.bytes(call))
-        const blocks = blocksOfCar(bytes)
+        const blocks = await translated(async () => blocksOfCar((await http.bytes(call)).bytes))
         if (isLog) along.keep(blocks)
         return lacking.map((cid) => blocks.get(cidKey(cid)))
       }),
@@ -49,10 +48,8 @@ export async function newestAt(
 ): Promise<EncodedCommit | undefined> {
   const path = `${pathOf(dataset)}/commits/newest`
   try {
-    const { bytes } = await translated(() =>
-      http.bytes({ method: 'GET', path, retry: 'always', signal }),
-    )
-    const stored = decodeCommit(bytes)
+    const call = { method: 'GET', path, retry: 'always', signal } as const
+    const stored = await translated(async () => decodeCommit((await http.bytes(call)).bytes))
     if (stored.commit.dataset === dataset) return stored
   } catch (error) {
     if (isCairnError(error, 'dataset_not_found')) return undefined

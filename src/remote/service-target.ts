@@ -6,36 +6,35 @@
  * A request that had no answer is sent again, as the same step. A service that does not know the sync any more was
  * started anew, or heard nothing for too long: another one is begun, which finds what was sent.
  */
+import { randomBytes } from 'node:crypto'
 import { hostname } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 import { carHeader, sectionHead } from '../car/encode.ts'
+import { CairnClientError, isClientError } from '../client/error.ts'
 import { transport, type Call, type ConnectOptions, type Transport } from '../client/transport.ts'
 import { noDataset } from '../engine/replica/check-target.ts'
 import { logBefore } from '../engine/replica/log-ahead.ts'
 import type { SyncSource } from '../engine/replica/source.ts'
 import type { SyncOptions, SyncReport } from '../engine/replica/sync.ts'
 import type { ReplicaTarget } from '../engine/replica/target.ts'
-import { CairnError, isCairnError } from '../errors.ts'
-import { cidKey, parseCid, type CidBytes } from '../model/cid.ts'
+import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
+import { cidKey, cidMatches, parseCid, printCid, type CidBytes } from '../model/cid.ts'
+import type { ContentMode } from '../model/entry.ts'
+import { isRecord } from './is-record.ts'
+import { PATIENCE, Patience, type PatienceLimits } from './patience.ts'
 import { newestAt, pathOf } from './service-source.ts'
 import { translated } from './service-errors.ts'
+import { checkedState, reportOf, type SyncFailure, type SyncState } from './sync-state.ts'
+import { keepSecret } from './token.ts'
 
 type Signal = AbortSignal | undefined
 
-interface Transports {
+interface FarSide {
+  readonly location: string
   readonly http: Transport
   /** For a service that was there a moment ago. */
   readonly patient: Transport
-}
-
-/** What the service says of a sync under way. */
-interface State {
-  readonly sync: string
-  readonly wants: 'newest' | 'blocks' | 'nothing'
-  readonly step: number
-  readonly cids: readonly string[]
-  readonly log_from: number | null
-  readonly report: (Omit<SyncReport, 'totalCount'> & { readonly total_count: number }) | null
+  readonly patience: Patience
 }
 
 /** One body has so much of what was asked for; the rest is asked for again. */
@@ -51,8 +50,12 @@ const PATIENT_RETRIES = 30
 const MOST_TRIES = 20
 const AGAIN_MS = 200
 
-export function serviceTarget(options: ConnectOptions): ReplicaTarget {
-  const { url: location } = options
+export function serviceTarget(
+  options: ConnectOptions,
+  limits: PatienceLimits = PATIENCE,
+): ReplicaTarget {
+  const { url: location, token } = options
+  if (token !== undefined) keepSecret(token)
   const http = transport(options)
   const patient = transport({ retries: PATIENT_RETRIES, ...options })
   const closing = new AbortController()
@@ -65,7 +68,8 @@ export function serviceTarget(options: ConnectOptions): ReplicaTarget {
     },
     async sync(source, dataset, { onProgress, signal } = {}) {
       for (let tries = 1; ; tries++) {
-        const one = new Sending({ http, patient }, source, dataset, {
+        const patience = new Patience(location, limits)
+        const one = new Sending({ location, http, patient, patience }, source, dataset, {
           onProgress,
           signal: until(signal),
         })
@@ -93,18 +97,22 @@ interface Gathered {
 
 /** One sync, from its beginning at the service to its end. */
 class Sending {
-  readonly #to: Transports
+  readonly #to: FarSide
   readonly #source: SyncSource
   readonly #dataset: string
   readonly #options: SyncOptions
+  /** The same in each try to begin: of those that took effect without an answer there is one. */
+  readonly #key = randomBytes(16).toString('hex')
   #sync: string | undefined
+  #content: ContentMode = 'external'
   #requests = 0
+  #askedAt = 0
   #sent = 0
   /** Blocks that were read and did not fit into the last body: they are asked for next. */
   #left = new Map<string, Uint8Array | undefined>()
   #release: () => Promise<void> = async () => {}
 
-  constructor(to: Transports, source: SyncSource, dataset: string, options: SyncOptions) {
+  constructor(to: FarSide, source: SyncSource, dataset: string, options: SyncOptions) {
     this.#to = to
     this.#source = source
     this.#dataset = dataset
@@ -120,9 +128,9 @@ class Sending {
       let state = await this.#begin()
       this.#sync = state.sync
       while (state.report === null) state = await this.#answer(state)
-      const { total_count: totalCount, ...report } = state.report
       const { location: source } = this.#source
-      return { ...report, totalCount, source, requests: this.#requests }
+      const known = { dataset: this.#dataset, source, requests: this.#requests }
+      return reportOf(state.report, known)
     } catch (error) {
       await this.#giveUp(error)
       throw error
@@ -131,13 +139,14 @@ class Sending {
     }
   }
 
-  async #begin(): Promise<State> {
+  async #begin(): Promise<SyncState> {
     // On one line: it is shown to people over there.
     const from = `${hostname()}:${this.#source.location}`
       .slice(0, 500)
       .replaceAll(/\p{C}|\p{Z}/gu, ' ')
     const commit = Buffer.from(await this.#newest()).toString('utf8')
-    return this.#ask({ method: 'POST', path: this.#path, json: { from, commit } })
+    const json = { from, commit, key: this.#key }
+    return this.#ask({ method: 'POST', path: this.#path, json })
   }
 
   get #path(): string {
@@ -145,24 +154,34 @@ class Sending {
     return this.#sync === undefined ? syncs : `${syncs}/${this.#sync}`
   }
 
-  #answer(state: State): Promise<State> {
-    if (state.wants === 'nothing') return this.#ask({ method: 'GET', path: this.#path })
+  #answer(state: SyncState): Promise<SyncState> {
+    if (state.wants === 'nothing') return this.#askAgain()
+    this.#to.patience.question()
     return state.wants === 'newest' ? this.#answerNewest(state) : this.#answerBlocks(state)
   }
 
-  async #answerNewest({ step }: State): Promise<State> {
+  async #askAgain(): Promise<SyncState> {
+    const { signal } = this.#options
+    const waitMs = this.#to.patience.nothing(performance.now() - this.#askedAt)
+    await delay(waitMs, undefined, { signal }).catch(() => throwIfAborted(signal))
+    return this.#ask({ method: 'GET', path: this.#path })
+  }
+
+  async #answerNewest({ step }: SyncState): Promise<SyncState> {
     const body = await this.#newest()
     const path = `${this.#path}/${step}`
     return this.#ask({ method: 'PUT', path, body, type: 'application/json' })
   }
 
-  async #answerBlocks({ step, cids, log_from: logFrom }: State): Promise<State> {
+  async #answerBlocks({ step, cids, log_from: logFrom }: SyncState): Promise<SyncState> {
     const { onProgress, signal } = this.#options
-    const { parts, count, blocks } = await this.#gather(cids.map(parseCid))
+    const { parts, count, blocks } = await this.#gather(await readCids(cids))
     const [block] = logFrom === null ? [] : parts.slice(2)
     if (block !== undefined && logFrom !== null)
-      for await (const { cid, bytes } of logBefore(this.#source, block, logFrom, { signal }))
+      for await (const { cid, bytes } of logBefore(this.#source, block, logFrom, { signal })) {
+        this.#checkKind(cid, bytes)
         parts.push(sectionHead(cid, bytes.length), bytes)
+      }
     const state = await this.#ask({
       method: 'PUT',
       path: `${this.#path}/${step}`,
@@ -197,6 +216,7 @@ class Sending {
             this.#left = left
             return { parts, count, blocks }
           }
+          this.#checkKind(cid, bytes)
           parts.push(sectionHead(cid, bytes.length), bytes)
           size += bytes.length
           blocks += 1
@@ -210,31 +230,89 @@ class Sending {
     return { parts, count, blocks }
   }
 
+  /**
+   * Content that the dataset does not hold may lie in its store all the same, and is no part of a copy. Of linked
+   * content it is not known whose it is.
+   */
+  #checkKind(cid: CidBytes, bytes: Uint8Array): void {
+    if (this.#content === 'linked' || isRecord(cid, bytes)) return
+    throw cidMatches(cid, bytes)
+      ? notOurs(this.#to.location, cid)
+      : damagedHere(this.#source.location, cid)
+  }
+
   /** The newest commit of the source, which is held from now on in the place of the one before. */
   async #newest(): Promise<Uint8Array> {
     const { signal } = this.#options
     const stored = await this.#source.newest(this.#dataset, { signal })
     if (stored === undefined) throw noDataset(this.#dataset, this.#source.location)
+    this.#content = stored.commit.settings.content
     const before = this.#release
     this.#release = await this.#source.hold(stored, { signal })
     await before()
     return stored.bytes
   }
 
-  async #ask(call: Omit<Call, 'retry' | 'body'> & { readonly body?: Uint8Array }): Promise<State> {
+  async #ask(
+    call: Omit<Call, 'retry' | 'body'> & { readonly body?: Uint8Array },
+  ): Promise<SyncState> {
     const { signal } = this.#options
     const patienceMs = WAIT_MS + (call.body?.length ?? 0) / SLOW_BYTES_PER_MS
     this.#requests += 1
+    this.#askedAt = performance.now()
     const { http, patient } = this.#to
     const by = this.#sync === undefined ? http : patient
-    return translated(() => by.json<State>({ ...call, retry: 'always', signal, patienceMs }))
+    return translated(async () => {
+      const whole = { ...call, retry: 'always', signal, patienceMs } as const
+      const state = checkedState(await by.json(whole))
+      const { error = null } = state
+      if (error !== null) throw endedBy(error)
+      return state
+    })
   }
 
   /** What is not gone on with need not wait for an answer over there. */
   async #giveUp(error: unknown): Promise<void> {
-    if (this.#sync === undefined || this.isForgotten(error)) return
+    if (this.#sync === undefined ? !mayHaveBegun(error) : this.isForgotten(error)) return
+    const path = `${pathOf(this.#dataset)}/syncs/${this.#sync ?? this.#key}`
     const signal = AbortSignal.timeout(GIVE_UP_MS)
-    const call = { method: 'DELETE', path: this.#path, retry: 'unbegun', signal } as const
+    const call = { method: 'DELETE', path, retry: 'unbegun', signal } as const
     await this.#to.http.json(call).catch(() => undefined)
   }
+}
+
+/** What is no CID is from outside, too. */
+const readCids = (cids: readonly string[]): Promise<CidBytes[]> =>
+  translated(async () => cids.map(parseCid))
+
+function notOurs(location: string, cid: CidBytes): CairnError {
+  return new CairnError(
+    'backend_refused',
+    `The service at ${location} asks for ${printCid(cid)}, which is no record of a dataset.`,
+    {
+      hint: 'It was not sent: contents of this dataset are external, and no copy has them. Look into the log over there.',
+      cid: printCid(cid),
+    },
+  )
+}
+
+function damagedHere(location: string, cid: CidBytes): CairnError {
+  return new CairnError(
+    'block_mismatch',
+    `The source ${location} has other bytes for ${printCid(cid)}.`,
+    {
+      hint: 'The block is damaged where it comes from; run `cairn verify` there.',
+      cid: printCid(cid),
+    },
+  )
+}
+
+/** How the sync ended over there. It stays so, and is not asked for again: who began it may begin another. */
+function endedBy({ code, message, hint }: SyncFailure): CairnClientError {
+  return new CairnClientError(message, { code, hint })
+}
+
+/** It had no answer. */
+function mayHaveBegun(error: unknown): boolean {
+  return isCairnError(error) && isClientError(error.cause) && error.cause.uncertain
 }
