@@ -60,7 +60,7 @@ export async function syncDataset(
   const { signal } = options
   if (source.location === placeOf(context.backend) && source.location !== 'memory:')
     throw toItself(dataset, source.location)
-  let refused: unknown
+  let refused: CairnError | undefined
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     const pointer = await target.pointer()
     const state = await pointer?.current(signal)
@@ -115,7 +115,7 @@ const isMissing = (error: unknown): boolean =>
  * The source may have said it of a commit that is not its newest any more: of one that was sent to begin with the target
  * may have got a later one from another sender by now.
  */
-const mayBeOld = (error: unknown): boolean =>
+const mayBeOld = (error: unknown): error is CairnError =>
   isMissing(error) || isCairnError(error, 'conflict') || isCairnError(error, 'fenced')
 
 async function hasMoved(
