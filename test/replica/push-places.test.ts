@@ -95,7 +95,7 @@ test('a question that is not answered ends its sync, however often its sender lo
   const { sync } = await begun()
   let last = await look(sync)
   expect(last.json).toMatchObject({ wants: 'blocks', error: null })
-  for (let looks = 0; last.status === 200 && looks < 60; looks++) {
+  for (let looks = 0; last.status === 200 && looks < 200; looks++) {
     await delay(50)
     last = await look(sync)
   }
@@ -104,7 +104,7 @@ test('a question that is not answered ends its sync, however often its sender lo
 })
 
 test('each question has a time of its own: a sender that answers all of them, slowly, comes to the end', async () => {
-  const silentMs = 600
+  const silentMs = 2400
   const { far, dataset, begun, answer, finish } = await scene({ incoming: { silentMs } })
   const began = performance.now()
   let state = await begun()
@@ -248,7 +248,7 @@ test('what ended a sync is told once, as what it is, and the next one goes on', 
     const { source, far } = await scene({ backend: failing(call, failure) })
     const began = performance.now()
     const error = await refusal(far.target().sync(source, 'main'))
-    expect(performance.now() - began, `${call} ${code}`).toBeLessThan(2000)
+    expect(performance.now() - began, `${call} ${code}`).toBeLessThan(15_000)
     expect(error.code).toBe(code)
     expect(error.message).not.toMatch(/pa55word|undefined/)
     if (code !== 'internal') expect(error).toMatchObject({ hint: 'Wait.' })
@@ -260,13 +260,13 @@ test('what ended a sync is told once, as what it is, and the next one goes on', 
 
 test('how it ended is remembered for a while, and no longer because it is asked for', async () => {
   const backend = failing('put', new CairnError('backend_unavailable', 'It is away.'))
-  const { begun, look, finish } = await scene({ backend, incoming: { silentMs: 500 } })
+  const { begun, look, finish } = await scene({ backend, incoming: { silentMs: 3000 } })
   const { sync } = await begun()
   const error = { code: 'backend_unavailable', message: 'It is away.' }
   expect(await finish(sync)).toMatchObject({ wants: 'nothing', report: null, error })
   let last = await look(sync)
   expect(last.json).toMatchObject({ error })
-  for (let looks = 0; last.status === 200 && looks < 60; looks++) {
+  for (let looks = 0; last.status === 200 && looks < 200; looks++) {
     await delay(50)
     last = await look(sync)
   }
