@@ -6,7 +6,7 @@
  * One overlay belongs to one tree. Appends change it in place; readers take a `view`, which never
  * changes.
  */
-import type { Entry } from '../model/entry.ts'
+import { liveOf, type Entry } from '../model/entry.ts'
 import { OrderedLookup } from '../tree/ordered-lookup.ts'
 import type { Tree } from '../tree/tree.ts'
 
@@ -89,7 +89,7 @@ export class Overlay {
       const known = this.#ranks.get(key) ?? this.#enterRank(key, lookup)
       const rank = known instanceof Promise ? await known : known
       before[i] = rank.before + behind
-      behind += (entry.tip === null ? 0 : 1) - rank.live
+      behind += liveOf(entry) - rank.live
       shift[++i] = behind
     }
     return { before, shift }

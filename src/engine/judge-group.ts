@@ -5,7 +5,7 @@
 import { CairnError, toCairnError } from '../errors.ts'
 import { indexFrom, type LoadedBlock } from '../chain/walk.ts'
 import type { CidBytes } from '../model/cid.ts'
-import type { Entry } from '../model/entry.ts'
+import { liveOf, type Entry } from '../model/entry.ts'
 import { OrderedLookup } from '../tree/ordered-lookup.ts'
 import { judge, type Draft, type Verdict } from './draft.ts'
 import type { State } from './state.ts'
@@ -93,9 +93,6 @@ interface Known {
 }
 
 const NOTHING: Known = { entry: undefined, index: undefined, position: null }
-
-const liveOf = (entry: Entry | undefined): number =>
-  entry === undefined || entry.tip === null ? 0 : 1
 
 /** The newest entries of all entities that a group touches, looked up in the order of their keys. */
 async function newestEntries(

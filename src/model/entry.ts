@@ -151,6 +151,10 @@ export function readExp(bytes: Uint8Array, at: number): number | null {
   return scanner.uintOrNull()
 }
 
+/** What an entry adds to the count of live entities. */
+export const liveOf = (entry: Entry | undefined): 0 | 1 =>
+  entry === undefined || entry.tip === null ? 0 : 1
+
 /** Whether an entry counts at a moment: expired ones do not. */
 export function isExpired(exp: number | null, at: number): boolean {
   return exp !== null && exp <= at

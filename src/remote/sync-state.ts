@@ -35,14 +35,14 @@ export interface SyncFailure {
 }
 
 export function checkedState(said: unknown): SyncState {
-  const state = mapOf(said)
-  if (isState(state)) return state as unknown as SyncState
+  if (isState(said)) return said
   throw new CairnError('backend_refused', 'The service told of the sync in words of its own.', {
     hint: 'See whether it is a Cairn service that answers at this address.',
   })
 }
 
-function isState({ sync, wants, step, cids, log_from: logFrom, report, error }: Said): boolean {
+function isState(said: unknown): said is SyncState {
+  const { sync, wants, step, cids, log_from: logFrom, report, error } = mapOf(said)
   return (
     // It becomes a part of an address.
     /^[0-9a-f]{32}$/.test(String(sync)) &&

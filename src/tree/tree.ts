@@ -90,11 +90,10 @@ export class Tree {
     return this.#nodes.readChild(child, true)
   }
 
-  /** At once when the leaf is at hand. */
-  get(key: string): Entry | undefined | Promise<Entry | undefined> {
+  async get(key: string): Promise<Entry | undefined> {
     const place = this.leafFor(key)
-    if (place instanceof Promise) return place.then(({ leaf }) => entryIn(leaf, key))
-    return entryIn(place.leaf, key)
+    const { leaf } = place instanceof Promise ? await place : place
+    return entryIn(leaf, key)
   }
 
   /** The key of the live entry that `rank` live entries stand before; undefined behind the last. */

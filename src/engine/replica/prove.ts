@@ -4,10 +4,12 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { EncodedCommit } from '../../model/commit.ts'
+import { liveOf } from '../../model/entry.ts'
 import { DAMAGED_HINT } from '../../model/ipld.ts'
 import type { KeptSnapshot } from '../../model/kept.ts'
 import type { SnapshotHeader } from '../../model/snapshot.ts'
 import type { Overlay, OverlayEntry } from '../../chain/overlay.ts'
+import { OrderedLookup } from '../../tree/ordered-lookup.ts'
 import type { Context } from '../context.ts'
 import { completeState, identitiesOf, openTree, prepareState } from '../state.ts'
 import type { PreparedState, State } from '../state.ts'
@@ -38,12 +40,12 @@ export async function proveState(
 /** How many more live entities there are with these entries, which readers of the overlay do not see yet. */
 async function changeBy(overlay: Overlay, entries: readonly OverlayEntry[]): Promise<number> {
   const newest = new Map(entries.map((one) => [one.key, one.entry]))
-  // Neighbours lie in one leaf.
   const sorted = [...newest].sort(([a], [b]) => (a < b ? -1 : 1))
+  const lookup = new OrderedLookup(overlay.tree)
   let change = 0
-  for (const [key, { tip }] of sorted) {
-    const was = overlay.get(key)?.entry ?? (await overlay.tree.get(key))
-    change += (tip === null ? 0 : 1) - (was === undefined || was.tip === null ? 0 : 1)
+  for (const [key, entry] of sorted) {
+    const was = overlay.get(key)?.entry ?? (await lookup.seek(key)).entry
+    change += liveOf(entry) - liveOf(was)
   }
   return change
 }
