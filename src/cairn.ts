@@ -1,7 +1,7 @@
 /** Cairn: an opened store, its datasets and its live maps. */
 import { randomBytes } from 'node:crypto'
 import { CairnError } from './errors.ts'
-import type { Backend, CallOptions, StoreStatus } from './store/backend.ts'
+import type { Backend, CallOptions, CompactedSizes, StoreStatus } from './store/backend.ts'
 import { NodeStore } from './tree/node-store.ts'
 import {
   REAL_TIMERS,
@@ -208,9 +208,7 @@ export class Cairn {
   }
 
   /** Gives the space of what was freed back to the system, as far as the store can. */
-  compact(
-    options: CallOptions = {},
-  ): Promise<{ readonly before: number | undefined; readonly after: number | undefined }> {
+  compact(options: CallOptions = {}): Promise<CompactedSizes> {
     this.#checkOpen()
     return this.#context.backend.compact(options)
   }

@@ -61,6 +61,7 @@ export type {
   CallOptions,
   CommitOutcome,
   CommitRequest,
+  CompactedSizes,
   Freed,
   HeldBlock,
   HeldCid,

@@ -138,6 +138,12 @@ export interface Freed {
   readonly bytes: number | undefined
 }
 
+/** Of a store around its compaction, in bytes, where that is known. */
+export interface CompactedSizes {
+  readonly before: number | undefined
+  readonly after: number | undefined
+}
+
 export interface StoreStatus {
   /** Whether what was acknowledged survives a power cut; `undefined` where the store does not tell. */
   readonly synced: boolean | undefined
@@ -235,9 +241,7 @@ export interface Backend {
    * Gives the space of what was freed back to the system, as far as the technology can: lmdb copies its
    * file (`busy` while another process has it open), kubo runs the node's garbage collection.
    */
-  compact(
-    options?: CallOptions,
-  ): Promise<{ readonly before: number | undefined; readonly after: number | undefined }>
+  compact(options?: CallOptions): Promise<CompactedSizes>
 
   status(options?: CallOptions): Promise<StoreStatus>
 

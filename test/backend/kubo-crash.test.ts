@@ -6,7 +6,7 @@ import { isCairnError } from '../../src/errors.ts'
 import { openKubo } from '../../src/backend/kubo/index.ts'
 import { cborBlock } from '../../src/model/cid.ts'
 import type { Backend, CommitRequest, HeldBlock } from '../../src/store/backend.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
+import { askNode, closing, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
 import { startNodeProxy } from '../helpers/node-proxy.ts'
 
 const ROUNDS = 4
@@ -27,11 +27,6 @@ afterEach(() => node.dispose())
  * a node, so this one failure, and no other, makes a test begin again on a new node.
  */
 const ON_A_NEW_NODE = { retry: { count: 2, condition: /error loading filesroot/ } }
-
-const closing = (backend: Backend): Backend & AsyncDisposable => ({
-  ...backend,
-  [Symbol.asyncDispose]: () => backend.close(),
-})
 
 interface Acknowledged {
   readonly number: number

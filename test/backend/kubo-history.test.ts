@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
 import { cborBlock, printCid, rawCidOf } from '../../src/model/cid.ts'
 import type { Backend, CommitRequest } from '../../src/store/backend.ts'
-import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
+import { askNode, closing, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
 import { startNodeProxy, type NodeProxy } from '../helpers/node-proxy.ts'
 
 let node: KuboNode
@@ -34,11 +34,6 @@ async function openThrough(
   cleanups.push(() => proxy.close())
   return [await open(proxy.url), proxy]
 }
-
-const closing = (backend: Backend): Backend & AsyncDisposable => ({
-  ...backend,
-  [Symbol.asyncDispose]: () => backend.close(),
-})
 
 function request(number: number, prev: Uint8Array | undefined): CommitRequest {
   const chained = prev === undefined ? {} : { prev: printCid(rawCidOf(prev)) }

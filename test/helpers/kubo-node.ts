@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import type { Backend } from '../../src/store/backend.ts'
 import { startDaemon, type Daemon } from './daemon.ts'
 import { freePort } from './free-port.ts'
 
@@ -89,6 +90,10 @@ export async function askNode(
   if (!response.ok) throw new Error(text)
   return text
 }
+
+/** A backend that is closed where its block ends. */
+export const closing = (backend: Backend): Backend & AsyncDisposable =>
+  Object.assign(backend, { [Symbol.asyncDispose]: () => backend.close() })
 
 export async function kuboBinary(): Promise<string> {
   const given = process.env['KUBO_BIN']

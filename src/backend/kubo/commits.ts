@@ -11,7 +11,7 @@
  */
 import { CairnError } from '../../errors.ts'
 import { bytesEqual, printCid, rawCidOf, type Block } from '../../model/cid.ts'
-import type { CallOptions, CommitOutcome, CommitRequest, Staging } from '../../store/backend.ts'
+import type { CallOptions, CommitOutcome, CommitRequest } from '../../store/backend.ts'
 import { mapOf } from './answers.ts'
 import type { History } from './history.ts'
 import type { Importer, LetGo } from './import.ts'
@@ -20,11 +20,8 @@ import type { Mfs } from './mfs.ts'
 import { commitPath, COMMITS_A_DIRECTORY, directoryOf, directoryPath } from './paths.ts'
 import { commitUnknown, placeCommit } from './place.ts'
 import { createQueue, type Queue } from './queue.ts'
+import { KuboStaging } from './staging.ts'
 import type { Tidy } from './tidy.ts'
-
-export interface Committer {
-  commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome>
-}
 
 export interface CommitTools {
   readonly mfs: Mfs
@@ -33,17 +30,54 @@ export interface CommitTools {
   readonly tidy: Tidy
   readonly retryMs: number
   readonly now: () => number
-  /** Whether a staging of this backend still holds what it put. */
-  readonly isSound: (staging: Staging) => boolean
 }
 
-export function createCommitter(tools: CommitTools): Committer {
-  const { mfs, history, importer, tidy, retryMs, now, isSound } = tools
+export class Committer {
+  readonly #tools: CommitTools
+  readonly #queues = new Map<string, Queue>()
+
+  constructor(tools: CommitTools) {
+    this.#tools = tools
+  }
+
+  /**
+   * One at a time in a dataset, so that of writers in one process those that lose find it out before
+   * they have pinned anything, and a request that is made twice at once pins nothing twice.
+   */
+  commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
+    if (request.staging instanceof KuboStaging) request.staging.name()
+    const queue = this.#queues.get(request.dataset) ?? createQueue()
+    this.#queues.set(request.dataset, queue)
+    return queue(() => this.#commit(request, options), options?.signal)
+  }
+
+  async #commit(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
+    const { importer, tidy, now } = this.#tools
+    const { dataset, number, bytes, blocks, content = [] } = request
+    const [before, needed] = await Promise.all([
+      this.#settledBefore(request, options),
+      importer.pinsNeeded(blocks, options),
+    ])
+    if (before === 'conflict' || before === 'forgotten') return before
+    if (before === 'here') return this.#here(request, options)
+    checkSound(request)
+    const own = { cid: rawCidOf(bytes), bytes }
+    const spec = { dataset, purpose: number, blocks: [...content, own, ...blocks] }
+    const intent = await importer.put(spec, needed, options)
+    checkSound(request)
+    // A sweep takes an intent for dead after an hour; what is sent now must have ended by then.
+    if (intent !== undefined && now() - intent.at > SOUND_MS) throw tooLate(dataset, number)
+    const outcome = await this.#place(request, own, options)
+    if (outcome === 'committed' && intent !== undefined) tidy.later({ pins: [], intents: [intent] })
+    return outcome
+  }
+
   /** What is known before anything is written; `undefined` when the number looks free. */
-  const settledBefore = async (
+  async #settledBefore(
     { dataset, number, bytes }: CommitRequest,
     options?: CallOptions,
-  ): Promise<CommitOutcome | 'here' | undefined> => {
+  ): Promise<CommitOutcome | 'here' | undefined> {
+    const { mfs, history } = this.#tools
     const starts = number % COMMITS_A_DIRECTORY === 0
     const [there, base, directories] = await Promise.all([
       history.commit(dataset, number, options),
@@ -63,12 +97,37 @@ export function createCommitter(tools: CommitTools): Committer {
     return undefined
   }
 
+  /** The file lies there already, maybe not yet on the disk. */
+  async #here(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
+    const path = pathOf(request)
+    await this.#tools.mfs.flush(path, options).catch((error: unknown) => {
+      throw commitUnknown(path, error)
+    })
+    return this.#proved(request, options)
+  }
+
+  async #place(request: CommitRequest, own: Block, options?: CallOptions): Promise<CommitOutcome> {
+    const { mfs, importer, retryMs } = this.#tools
+    let letGo: LetGo = () => {}
+    const putAgain = async (): Promise<void> => {
+      const { dataset, number: purpose } = request
+      letGo = await importer.putForNow({ dataset, purpose, blocks: [own] }, options)
+    }
+    try {
+      // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
+      const tools = { mfs, retryMs, putAgain }
+      const placed = await placeCommit(tools, pathOf(request), own.bytes, options)
+      return placed === 'committed' ? await this.#proved(request, options) : placed
+    } finally {
+      letGo()
+    }
+  }
+
   /** Whether the file that lies there now, with these bytes, is the one that the others build on. */
-  const proved = async (
-    { dataset, number, bytes }: CommitRequest,
-    path: string,
-    options?: CallOptions,
-  ): Promise<CommitOutcome> => {
+  async #proved(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
+    const { mfs, history } = this.#tools
+    const { dataset, number, bytes } = request
+    const path = pathOf(request)
     try {
       const [directories, there] = await Promise.all([
         history.directories(dataset, options),
@@ -77,78 +136,38 @@ export function createCommitter(tools: CommitTools): Committer {
       // Whoever said that it was put there may have answered another request.
       if (there !== printCid(rawCidOf(bytes))) throw commitUnknown(path)
       if ((directories.at(-1) ?? Infinity) <= directoryOf(number) + 1) return 'committed'
-      const newest = await history.newest(dataset, -1, options)
-      if (newest === undefined) throw commitUnknown(path)
-      let { bytes: later } = newest
-      for (let at = newest.number - 1; at >= number; at--) {
-        const earlier = await history.commit(dataset, at, options)
-        if (earlier === undefined) throw commitUnknown(path)
-        if (prevOf(later) !== printCid(rawCidOf(earlier))) return 'conflict'
-        later = earlier
-      }
-      return bytesEqual(later, bytes) ? 'committed' : 'conflict'
+      return await this.#provedByChain(request, options)
     } catch (error) {
       throw commitUnknown(path, error)
     }
   }
 
-  const place = async (
-    request: CommitRequest,
-    path: string,
-    own: Block,
+  /** The same by the chain of `prev`, from the newest commit on. */
+  async #provedByChain(
+    { dataset, number, bytes }: CommitRequest,
     options?: CallOptions,
-  ): Promise<CommitOutcome> => {
-    let letGo: LetGo = () => {}
-    const putAgain = async (): Promise<void> => {
-      const { dataset, number: purpose } = request
-      letGo = await importer.putForNow({ dataset, purpose, blocks: [own] }, options)
-    }
-    try {
-      // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
-      const placed = await placeCommit({ mfs, retryMs, putAgain }, path, own.bytes, options)
-      return placed === 'committed' ? await proved(request, path, options) : placed
-    } finally {
-      letGo()
-    }
-  }
-
-  const commit = async (request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> => {
-    const { dataset, number, bytes, blocks, content = [] } = request
+  ): Promise<CommitOutcome> {
+    const { history } = this.#tools
     const path = commitPath(dataset, number)
-    const [before, needed] = await Promise.all([
-      settledBefore(request, options),
-      importer.pinsNeeded(blocks, options),
-    ])
-    if (before === 'conflict' || before === 'forgotten') return before
-    if (before === 'here') {
-      await mfs.flush(path, options).catch((error: unknown) => {
-        throw commitUnknown(path, error)
-      })
-      return proved(request, path, options)
+    const newest = await history.newest(dataset, -1, options)
+    if (newest === undefined) throw commitUnknown(path)
+    let { bytes: later } = newest
+    for (let at = newest.number - 1; at >= number; at--) {
+      const earlier = await history.commit(dataset, at, options)
+      if (earlier === undefined) throw commitUnknown(path)
+      if (prevOf(later) !== printCid(rawCidOf(earlier))) return 'conflict'
+      later = earlier
     }
-    if (request.staging !== undefined && !isSound(request.staging)) throw leaseLost(dataset, number)
-    const own = { cid: rawCidOf(bytes), bytes }
-    const spec = { dataset, purpose: number, blocks: [...content, own, ...blocks] }
-    const intent = await importer.put(spec, needed, options)
-    if (request.staging !== undefined && !isSound(request.staging)) throw leaseLost(dataset, number)
-    // A sweep takes an intent for dead after an hour; what is sent now must have ended by then.
-    if (intent !== undefined && now() - intent.at > SOUND_MS) throw tooLate(dataset, number)
-    const outcome = await place(request, path, own, options)
-    if (outcome === 'committed' && intent !== undefined) tidy.later({ pins: [], intents: [intent] })
-    return outcome
-  }
-
-  // One at a time in a dataset, so that of writers in one process those that lose find it out before
-  // they have pinned anything, and a request that is made twice at once pins nothing twice.
-  const queues = new Map<string, Queue>()
-  return {
-    commit(request, options) {
-      const queue = queues.get(request.dataset) ?? createQueue()
-      queues.set(request.dataset, queue)
-      return queue(() => commit(request, options), options?.signal)
-    },
+    return bytesEqual(later, bytes) ? 'committed' : 'conflict'
   }
 }
+
+/** Throws if the staging that holds what the commit names may hold it no longer. */
+function checkSound({ staging, dataset, number }: CommitRequest): void {
+  if (staging instanceof KuboStaging && !staging.isSound) throw leaseLost(dataset, number)
+}
+
+const pathOf = ({ dataset, number }: CommitRequest): string => commitPath(dataset, number)
 
 /** Whether a commit that says what it follows says `base`. */
 function follows(bytes: Uint8Array, base: Uint8Array): boolean {

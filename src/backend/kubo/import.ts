@@ -40,7 +40,7 @@ interface PinsNeeded {
   readonly direct: readonly CidBytes[]
 }
 
-interface ImportSpec {
+export interface ImportSpec {
   readonly dataset: string
   /** What for: the number of a commit, or the words of a staging. */
   readonly purpose: number | string

@@ -21,20 +21,6 @@ export const SOUND_MS: number = 30 * 60 * 1000
 const LAST_RENEWAL_MS = 45 * 60 * 1000
 const AT_ONCE = 16
 
-export interface KuboLease {
-  readonly name: string
-  readonly path: string
-  /** Whether what is done now is done under the lease. Once it was not, it never is again. */
-  sound(): boolean
-  /** No more renewals. The file stays. */
-  stop(): void
-  /**
-   * No more renewals, and the file goes, after what lies at the paths `along`. What could not be removed
-   * is removed when the next lease is taken, or at the end; until then it counts for nothing here.
-   */
-  release(along?: readonly string[]): Promise<void>
-}
-
 export interface LeaseFile {
   readonly name: string
   readonly path: string
@@ -44,117 +30,167 @@ export interface LeaseFile {
   readonly note: string | undefined
 }
 
-export interface LeaseFolder {
-  /** Durable when it returns. */
-  take(note: string, options?: CallOptions): Promise<KuboLease>
-  /** Without a file until its first renewal: its name says that it lives, for as long. */
-  takeLate(note: string): KuboLease
-  /** All files, void ones, too. */
-  list(options?: CallOptions): Promise<LeaseFile[]>
-  isVoid(file: LeaseFile): boolean
-  /** Stops all renewals. The files stay. */
-  stop(): void
-  /** Releases all that were neither stopped nor released. */
-  releaseAll(): Promise<void>
+/** What a lease asks of its folder. */
+interface Home {
+  readonly mfs: Mfs
+  readonly folder: string
+  readonly now: () => number
+  readonly onError: (error: unknown) => void
+  /** It is not renewed any more. */
+  readonly stopped: (lease: KuboLease) => void
+  /** Removes files, now or later. */
+  readonly remove: (paths: readonly string[]) => Promise<void>
 }
 
-export function createLeaseFolder(
-  mfs: Mfs,
-  folder: string,
-  now: () => number,
-  onError: (error: unknown) => void,
-): LeaseFolder {
-  const running = new Map<() => void, string>()
-  /** Of leases that have ended. */
-  const owed = new Set<string>()
+/** One that this process holds. */
+export class KuboLease {
+  readonly name: string
+  readonly path: string
+  readonly #home: Home
+  readonly #note: string
+  readonly #since: number
+  readonly #timer: NodeJS.Timeout
+  #renewed: number
+  #written = false
+  #lost = false
+
+  constructor(home: Home, note: string) {
+    this.#home = home
+    this.#note = note
+    this.#since = home.now()
+    this.#renewed = this.#since
+    this.name = timedName(this.#since)
+    this.path = `${home.folder}/${this.name}`
+    this.#timer = setInterval(() => this.#renew(), RENEW_MS).unref()
+  }
+
+  /** Puts the file there, or renews it. */
+  async write(options?: CallOptions): Promise<void> {
+    const { mfs, now } = this.#home
+    const at = now()
+    const content = { note: this.#note, since: this.#since, renewed: at }
+    const bytes = Buffer.from(JSON.stringify(content))
+    if (this.#written) await mfs.rewrite(this.path, bytes, options)
+    else await mfs.write(this.path, bytes, options)
+    this.#written = true
+    this.#renewed = at
+  }
+
+  /** Whether what is done now is done under the lease. Once it was not, it never is again. */
+  sound(): boolean {
+    return !this.#isLost() && this.#home.now() - this.#renewed <= SOUND_MS
+  }
+
+  /** No more renewals. The file stays. */
+  stop(): void {
+    clearInterval(this.#timer)
+    this.#home.stopped(this)
+  }
+
+  /**
+   * No more renewals, and the file goes, after what lies at the paths `along`. What could not be removed
+   * is removed when the next lease is taken, or at the end; until then it counts for nothing here.
+   */
+  async release(along: readonly string[] = []): Promise<void> {
+    this.stop()
+    await this.#home.remove([...along, this.path])
+  }
+
+  #renew(): void {
+    if (this.#isLost()) this.stop()
+    else this.write().catch(this.#home.onError)
+  }
+
+  #isLost(): boolean {
+    this.#lost ||= this.#home.now() - this.#renewed > LAST_RENEWAL_MS
+    return this.#lost
+  }
+}
+
+export class LeaseFolder {
+  readonly #home: Home
+  readonly #running = new Set<KuboLease>()
+  /** Files of leases that have ended. */
+  readonly #owed = new Set<string>()
   /** Names of leases that nobody was given. */
-  const failed = new Set<string>()
-  const removeOwed = async (): Promise<void> => {
-    const paths = [...owed]
-    if (paths.length > 0) await mfs.remove(paths)
-    for (const path of paths) owed.delete(path)
+  readonly #failed = new Set<string>()
+
+  constructor(mfs: Mfs, folder: string, now: () => number, onError: (error: unknown) => void) {
+    const stopped = (lease: KuboLease): void => void this.#running.delete(lease)
+    const remove = (paths: readonly string[]): Promise<void> => this.#remove(paths)
+    this.#home = { mfs, folder, now, onError, stopped, remove }
   }
 
-  const make = (note: string): KuboLease & { write(options?: CallOptions): Promise<void> } => {
-    const since = now()
-    const name = timedName(since)
-    const path = `${folder}/${name}`
-    let renewed = since
-    let written = false
-    let lost = false
-    const checkLost = (): boolean => (lost ||= now() - renewed > LAST_RENEWAL_MS)
-    const write = async (options?: CallOptions): Promise<void> => {
-      const at = now()
-      const bytes = Buffer.from(JSON.stringify({ note, since, renewed: at }))
-      await (written ? mfs.rewrite(path, bytes, options) : mfs.write(path, bytes, options))
-      written = true
-      renewed = at
+  /** Durable when it returns. */
+  async take(note: string, options?: CallOptions): Promise<KuboLease> {
+    await this.#removeOwed().catch(this.#home.onError)
+    const lease = this.takeLate(note)
+    try {
+      await lease.write(options)
+    } catch (error) {
+      // It may have been written, or be written yet.
+      this.#failed.add(lease.name)
+      await lease.release().catch(this.#home.onError)
+      throw error
     }
-    const timer = setInterval(() => {
-      if (checkLost()) stop()
-      else write().catch(onError)
-    }, RENEW_MS)
-    timer.unref()
-    const stop = (): void => {
-      clearInterval(timer)
-      running.delete(stop)
-    }
-    running.set(stop, path)
-    return {
-      name,
-      path,
-      write,
-      stop,
-      sound: () => !checkLost() && now() - renewed <= SOUND_MS,
-      async release(along = []) {
-        stop()
-        for (const one of [...along, path]) owed.add(one)
-        await removeOwed()
-      },
-    }
+    return lease
   }
 
-  const readFile = async (name: string, options?: CallOptions): Promise<LeaseFile | undefined> => {
+  /** Without a file until its first renewal: its name says that it lives, for as long. */
+  takeLate(note: string): KuboLease {
+    const lease = new KuboLease(this.#home, note)
+    this.#running.add(lease)
+    return lease
+  }
+
+  /** All files, void ones, too. */
+  async list(options?: CallOptions): Promise<LeaseFile[]> {
+    const { mfs, folder } = this.#home
+    const names = (await mfs.list(folder, options)) ?? []
+    const isLiving = (name: string): boolean =>
+      !this.#failed.has(name) && !this.#owed.has(`${folder}/${name}`)
+    const living = names.filter(isLiving)
+    const files = await mapAtOnce(living, AT_ONCE, (name) => this.#read(name, options))
+    return files.filter((file) => file !== undefined)
+  }
+
+  isVoid({ sign }: LeaseFile): boolean {
+    return this.#home.now() - sign > VOID_MS
+  }
+
+  /** Stops all renewals. The files stay. */
+  stop(): void {
+    for (const lease of this.#running) lease.stop()
+  }
+
+  /** Releases all that were neither stopped nor released. */
+  async releaseAll(): Promise<void> {
+    for (const { path } of this.#running) this.#owed.add(path)
+    this.stop()
+    await this.#removeOwed()
+  }
+
+  async #remove(paths: readonly string[]): Promise<void> {
+    for (const path of paths) this.#owed.add(path)
+    await this.#removeOwed()
+  }
+
+  async #removeOwed(): Promise<void> {
+    const paths = [...this.#owed]
+    if (paths.length > 0) await this.#home.mfs.remove(paths)
+    for (const path of paths) this.#owed.delete(path)
+  }
+
+  async #read(name: string, options?: CallOptions): Promise<LeaseFile | undefined> {
     const made = timeOfName(name)
     if (made === undefined) return undefined
+    const { mfs, folder } = this.#home
     const path = `${folder}/${name}`
     const bytes = await mfs.read(path, options)
     if (bytes === undefined) return undefined
     const content = parseContent(bytes)
     if (content === undefined) return { name, path, sign: made, note: undefined }
     return { name, path, sign: Math.max(made, content.renewed), note: content.note }
-  }
-
-  return {
-    async take(note, options) {
-      await removeOwed().catch(onError)
-      const lease = make(note)
-      try {
-        await lease.write(options)
-      } catch (error) {
-        // It may have been written, or be written yet.
-        failed.add(lease.name)
-        await lease.release().catch(onError)
-        throw error
-      }
-      return lease
-    },
-    takeLate: make,
-    async list(options) {
-      const names = (await mfs.list(folder, options)) ?? []
-      const living = names.filter((name) => !failed.has(name) && !owed.has(`${folder}/${name}`))
-      const files = await mapAtOnce(living, AT_ONCE, (name) => readFile(name, options))
-      return files.filter((file) => file !== undefined)
-    },
-    isVoid: ({ sign }) => now() - sign > VOID_MS,
-    stop() {
-      for (const stop of running.keys()) stop()
-    },
-    async releaseAll() {
-      for (const path of running.values()) owed.add(path)
-      for (const stop of running.keys()) stop()
-      await removeOwed()
-    },
   }
 }
 

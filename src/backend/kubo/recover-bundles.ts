@@ -13,7 +13,7 @@ import { createBundles } from './bundles.ts'
 import type { KuboClient } from './client.ts'
 import { looksLikeHolder } from './holder.ts'
 import { createIntents } from './intents.ts'
-import { createLeaseFolder } from './leases.ts'
+import { LeaseFolder } from './leases.ts'
 import { linesOf } from './lines.ts'
 import type { Mfs } from './mfs.ts'
 import { STAGINGS } from './paths.ts'
@@ -37,7 +37,7 @@ export async function findBundles(
   }
   const intents = createIntents(
     mfs,
-    createLeaseFolder(mfs, STAGINGS, Date.now, () => {}),
+    new LeaseFolder(mfs, STAGINGS, Date.now, () => {}),
     Date.now,
     () => {},
   )

@@ -9,8 +9,9 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions, HeldBlock, Staging } from '../../store/backend.ts'
+import type { Calls } from './calls.ts'
 import type { KuboClient } from './client.ts'
-import type { Importer, LetGo } from './import.ts'
+import type { Importer, ImportSpec, LetGo } from './import.ts'
 import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
 import { createQueue } from './queue.ts'
@@ -27,11 +28,10 @@ const BUNDLED_FROM = 8
 
 export interface StagingTools {
   readonly client: KuboClient
+  readonly calls: Calls
   readonly importer: Importer
   readonly tidy: Tidy
   readonly lease: KuboLease
-  /** Whether a commit was ever asked for that names the blocks. */
-  readonly isNamed: () => boolean
 }
 
 interface Batch {
@@ -46,121 +46,164 @@ const noBatch = (): Batch => ({ staged: [], linked: [] })
 const afterLastDeep = (blocks: readonly HeldBlock[]): number =>
   blocks.findLastIndex(({ hold }) => hold === 'deep') + 1
 
-export function createStaging(
-  { client, importer, tidy, lease, isNamed }: StagingTools,
-  dataset: string,
-  label: string,
-): Staging {
-  const inTurn = createQueue()
-  const intents: Intent[] = []
-  const bundled: Intent[] = []
-  const forNow: LetGo[] = []
-  const spec = { dataset, purpose: label, staging: lease.name }
-  let waiting = noBatch()
-  let size = 0
-  let held = 0
-  let enough = FIRST_BATCH_BYTES
-  let ended = false
-  /** The import under way, while the next batch is gathered. It never rejects; `failed` tells. */
-  let sending: Promise<void> | undefined
-  let failed: { readonly error: unknown } | undefined
+export class KuboStaging implements Staging {
+  readonly #tools: StagingTools
+  readonly #dataset: string
+  readonly #label: string
+  readonly #inTurn = createQueue()
+  readonly #intents: Intent[] = []
+  readonly #bundled: Intent[] = []
+  readonly #forNow: LetGo[] = []
+  #waiting = noBatch()
+  #size = 0
+  #held = 0
+  #enough = FIRST_BATCH_BYTES
+  #ended = false
+  #isNamed = false
+  /** The import under way, while the next batch is gathered. It never rejects; `#failed` tells. */
+  #sending: Promise<void> | undefined
+  #failed: { readonly error: unknown } | undefined
 
-  const send = async ({ staged, linked }: Batch, options?: CallOptions): Promise<void> => {
-    const early = linked.slice(afterLastDeep(linked)).filter(({ hold }) => hold === 'under')
-    if (staged.length + early.length > 0)
-      forNow.push(await importer.putForNow({ ...spec, blocks: [...staged, ...early] }, options))
-    const gone = new Set(early)
-    const blocks = linked.filter((block) => !gone.has(block))
-    if (blocks.length === 0) return
-    const toHold = blocks.filter(({ hold }) => hold !== 'under')
-    // Beside what is sent: a look that comes late takes more to have been there, which is then read.
-    const looking = lookBefore(client, toHold, options)
-    looking.catch(() => {})
-    if (toHold.length >= BUNDLED_FROM) {
-      bundled.push(await importer.putBundled({ ...spec, blocks }, toHold, options))
-    } else {
-      const needed = await importer.pinsNeeded(blocks, options)
-      const intent = await importer.put({ ...spec, blocks }, needed, options)
-      if (intent !== undefined) intents.push(intent)
-      await allThere(client, toHold, options)
-    }
-    const makeWhole = await looking
-    await makeWhole(options)
+  constructor(tools: StagingTools, dataset: string, label: string) {
+    this.#tools = tools
+    this.#dataset = dataset
+    this.#label = label
   }
-  /** Waits for the import under way. What failed is sent again with what comes next. */
-  const settled = async (): Promise<void> => {
-    await sending
-    const failure = failed
-    failed = undefined
-    if (failure !== undefined) throw failure.error
+
+  /** Whether it still holds what was put. */
+  get isSound(): boolean {
+    return !this.#ended && this.#tools.lease.sound()
   }
-  const start = (batch: Batch, options?: CallOptions): void => {
-    sending = send(batch, options).catch((error: unknown) => {
-      failed = { error }
-      waiting = {
-        staged: [...batch.staged, ...waiting.staged],
-        linked: [...batch.linked, ...waiting.linked],
+
+  /** A commit is asked for that names the blocks; whatever becomes of it. */
+  name(): void {
+    this.#isNamed = true
+  }
+
+  put(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void> {
+    return this.#turn(options, async (own) => {
+      for (const block of blocks) {
+        const { hold, bytes } = block
+        if (hold === 'staged') this.#waiting.staged.push(block)
+        else this.#waiting.linked.push(block)
+        this.#size += bytes.length
+        if (hold === 'deep' || hold === 'self') this.#held++
+        if (this.#size >= this.#enough || this.#held >= BATCH_HELD) await this.#startBatch(own)
       }
     })
   }
+
+  flush(options?: CallOptions): Promise<void> {
+    return this.#turn(options, async (own) => {
+      await this.#settled()
+      const batch = this.#waiting
+      this.#waiting = noBatch()
+      this.#size = 0
+      this.#held = 0
+      this.#start(batch, own)
+      await this.#settled()
+    })
+  }
+
+  end(outcome: 'committed' | 'dropped'): Promise<void> {
+    this.#ended = true
+    return this.#inTurn(async () => {
+      await this.#sending
+      this.#waiting = noBatch()
+      const { lease, tidy } = this.#tools
+      lease.stop()
+      for (const letGo of this.#forNow.splice(0)) letGo()
+      // Dropped: they stay, and so does the lease until it is void: a commit that names them may yet
+      // take effect. Then they are how a sweep finds what is held for nothing. A bundle that no commit
+      // can name is nobody else's.
+      const gathered = this.#bundled.splice(0)
+      const bundles = gathered.flatMap(({ pins }) => pins)
+      if (outcome === 'committed') {
+        tidy.later({ intents: [...this.#intents, ...gathered], bundles, lease: lease.path })
+      } else if (!this.#isNamed) {
+        tidy.later({ pins: bundles, intents: gathered })
+      }
+    })
+  }
+
+  /** One call at a time, in the order in which they came. */
+  #turn(
+    options: CallOptions | undefined,
+    work: (own: CallOptions | undefined) => Promise<void>,
+  ): Promise<void> {
+    return this.#tools.calls.change(options, (own) => {
+      if (this.#ended) throw new CairnError('closed', `The staging "${this.#label}" has ended.`)
+      return this.#inTurn(() => work(own), own?.signal)
+    })
+  }
+
   /** Sends what is complete. What waits for its deep block goes with the next batch, if it is not much. */
-  const startBatch = async (options?: CallOptions): Promise<void> => {
-    await settled()
+  async #startBatch(options?: CallOptions): Promise<void> {
+    await this.#settled()
+    const waiting = this.#waiting
     const at = afterLastDeep(waiting.linked)
     const rest = waiting.linked.slice(at)
     const restSize = rest.reduce((sum, { bytes }) => sum + bytes.length, 0)
     const splits = at > 0 && restSize < BATCH_BYTES / 2
     const batch = splits ? { ...waiting, linked: waiting.linked.slice(0, at) } : waiting
-    waiting = splits ? { staged: [], linked: rest } : noBatch()
-    size = splits ? restSize : 0
-    held = 0
-    enough = BATCH_BYTES
-    start(batch, options)
-  }
-  const open = (): void => {
-    if (ended) throw new CairnError('closed', `The staging "${label}" has ended.`)
+    this.#waiting = splits ? { staged: [], linked: rest } : noBatch()
+    this.#size = splits ? restSize : 0
+    this.#held = 0
+    this.#enough = BATCH_BYTES
+    this.#start(batch, options)
   }
 
-  return {
-    put: (blocks, options) =>
-      inTurn(async () => {
-        open()
-        for (const block of blocks) {
-          if (block.hold === 'staged') waiting.staged.push(block)
-          else waiting.linked.push(block)
-          size += block.bytes.length
-          if (block.hold === 'deep' || block.hold === 'self') held++
-          if (size >= enough || held >= BATCH_HELD) await startBatch(options)
-        }
-      }, options?.signal),
-    flush: (options) =>
-      inTurn(async () => {
-        open()
-        await settled()
-        const batch = waiting
-        waiting = noBatch()
-        size = 0
-        held = 0
-        start(batch, options)
-        await settled()
-      }, options?.signal),
-    end: (outcome) =>
-      inTurn(async () => {
-        ended = true
-        await sending
-        waiting = noBatch()
-        lease.stop()
-        for (const letGo of forNow.splice(0)) letGo()
-        // Dropped: they stay, and so does the lease until it is void: a commit that names them may yet
-        // take effect. Then they are how a sweep finds what is held for nothing. A bundle that no commit
-        // can name is nobody else's.
-        const gathered = bundled.splice(0)
-        const bundles = gathered.flatMap(({ pins }) => pins)
-        if (outcome === 'committed') {
-          tidy.later({ intents: [...intents, ...gathered], bundles, lease: lease.path })
-        } else if (!isNamed()) {
-          tidy.later({ pins: bundles, intents: gathered })
-        }
-      }),
+  #start(batch: Batch, options?: CallOptions): void {
+    this.#sending = this.#send(batch, options).catch((error: unknown) => {
+      this.#failed = { error }
+      this.#waiting = {
+        staged: [...batch.staged, ...this.#waiting.staged],
+        linked: [...batch.linked, ...this.#waiting.linked],
+      }
+    })
+  }
+
+  /** Waits for the import under way. What failed is sent again with what comes next. */
+  async #settled(): Promise<void> {
+    await this.#sending
+    const failure = this.#failed
+    this.#failed = undefined
+    if (failure !== undefined) throw failure.error
+  }
+
+  async #send({ staged, linked }: Batch, options?: CallOptions): Promise<void> {
+    const early = linked.slice(afterLastDeep(linked)).filter(({ hold }) => hold === 'under')
+    if (staged.length + early.length > 0) {
+      const { importer } = this.#tools
+      const letGo = await importer.putForNow(this.#specOf([...staged, ...early]), options)
+      this.#forNow.push(letGo)
+    }
+    const gone = new Set(early)
+    const blocks = linked.filter((block) => !gone.has(block))
+    if (blocks.length > 0) await this.#sendHeld(blocks, options)
+  }
+
+  /** Those that are to be held, and what lies under them. */
+  async #sendHeld(blocks: readonly HeldBlock[], options?: CallOptions): Promise<void> {
+    const { client, importer } = this.#tools
+    const toHold = blocks.filter(({ hold }) => hold !== 'under')
+    // Beside what is sent: a look that comes late takes more to have been there, which is then read.
+    const looking = lookBefore(client, toHold, options)
+    looking.catch(() => {})
+    if (toHold.length >= BUNDLED_FROM) {
+      this.#bundled.push(await importer.putBundled(this.#specOf(blocks), toHold, options))
+    } else {
+      const needed = await importer.pinsNeeded(blocks, options)
+      const intent = await importer.put(this.#specOf(blocks), needed, options)
+      if (intent !== undefined) this.#intents.push(intent)
+      await allThere(client, toHold, options)
+    }
+    const makeWhole = await looking
+    await makeWhole(options)
+  }
+
+  #specOf(blocks: readonly HeldBlock[]): ImportSpec {
+    const { lease } = this.#tools
+    return { dataset: this.#dataset, purpose: this.#label, staging: lease.name, blocks }
   }
 }

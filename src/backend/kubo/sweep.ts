@@ -14,11 +14,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import { cidKey, printCid, type CidBytes } from '../../model/cid.ts'
-import type { CallOptions, Freed, Sweep } from '../../store/backend.ts'
+import type { Backend, CallOptions, Freed, HeldCid, Sweep } from '../../store/backend.ts'
 import { notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { breakUp, Marks } from './break-up.ts'
 import type { Bundles } from './bundles.ts'
+import type { Calls } from './calls.ts'
 import type { Condemned } from './condemned.ts'
 import type { DeadIntents, Intents } from './intents.ts'
 import type { KuboLease, LeaseFile, LeaseFolder } from './leases.ts'
@@ -33,6 +34,7 @@ const FILES_A_REQUEST = 64
 
 export interface SweepTools {
   readonly client: KuboClient
+  readonly calls: Calls
   readonly mfs: Mfs
   readonly sweeps: LeaseFolder
   readonly leases: LeaseFolder
@@ -42,17 +44,17 @@ export interface SweepTools {
   readonly now: () => number
 }
 
+export type SweepOptions = Parameters<Backend['sweep']>[0]
 type FreeOptions = Parameters<Sweep['free']>[0]
+/** Told of how many more pins are gone. */
+type OnDone = (count: number) => void
 
-export async function beginSweep(
-  tools: SweepTools,
-  options: CallOptions & { readonly waitMs: number },
-): Promise<Sweep> {
+export async function beginSweep(tools: SweepTools, options: SweepOptions): Promise<Sweep> {
   const lease = await takeTurn(tools, options)
   try {
     await removeVoid(tools)
     const dead = await tools.intents.deadAt(tools.now(), options)
-    return createSweep(tools, lease, dead)
+    return new KuboSweep(tools, lease, dead)
   } catch (error) {
     await lease.release().catch(() => {})
     throw error
@@ -62,7 +64,7 @@ export async function beginSweep(
 /** Puts a lease there and looks for others: of two at once both see the other, or one does. */
 async function takeTurn(
   { sweeps }: SweepTools,
-  { waitMs, ...options }: CallOptions & { readonly waitMs: number },
+  { waitMs, ...options }: SweepOptions,
 ): Promise<KuboLease> {
   const giveUpAt = performance.now() + waitMs
   for (;;) {
@@ -103,116 +105,146 @@ async function removeVoid({ sweeps, leases, condemned, mfs }: SweepTools): Promi
   for (const { path } of leftLeases) await mfs.remove([path])
 }
 
-function createSweep(tools: SweepTools, lease: KuboLease, dead: DeadIntents): Sweep {
-  const { client, mfs, intents, condemned, bundles } = tools
-  const marks = new Marks()
-  const offered = new Map<string, CidBytes>(dead.pins.map((cid) => [cidKey(cid), cid]))
-  let ended = false
+class KuboSweep implements Sweep {
+  readonly frees = 'holds'
+  readonly #tools: SweepTools
+  readonly #lease: KuboLease
+  readonly #dead: DeadIntents
+  readonly #marks = new Marks()
+  readonly #offered: Map<string, CidBytes>
+  #ended = false
   /** A request to drop pins may still be under way on the node. */
-  let unsure = false
+  #unsure = false
 
-  const open = (): void => {
-    if (ended) throw new CairnError('closed', 'This sweep has ended.')
+  constructor(tools: SweepTools, lease: KuboLease, dead: DeadIntents) {
+    this.#tools = tools
+    this.#lease = lease
+    this.#dead = dead
+    this.#offered = new Map(dead.pins.map((cid) => [cidKey(cid), cid]))
   }
-  const mayGoOn = (options: FreeOptions): void => {
+
+  async mark(held: readonly HeldCid[]): Promise<boolean[]> {
+    this.#checkOpen()
+    return held.map((one) => this.#marks.add(one))
+  }
+
+  async offer(held: readonly HeldCid[]): Promise<void> {
+    this.#checkOpen()
+    for (const { cid } of held) this.#offered.set(cidKey(cid), cid)
+  }
+
+  free(options?: FreeOptions): Promise<Freed> {
+    return this.#tools.calls.change(options, (own) => {
+      this.#checkOpen()
+      return this.#free(own)
+    })
+  }
+
+  end(): Promise<void> {
+    return this.#tools.calls.unlessClosed(async () => {
+      if (this.#ended) return
+      this.#ended = true
+      if (this.#unsure) return
+      await this.#lease.release([this.#tools.condemned.pathOf(this.#lease.name)])
+    })
+  }
+
+  #checkOpen(): void {
+    if (this.#ended) throw new CairnError('closed', 'This sweep has ended.')
+  }
+
+  #mayGoOn(options: FreeOptions): void {
     throwIfAborted(options?.signal)
-    if (unsure || !lease.sound()) throw sweepLost()
+    if (this.#unsure || !this.#lease.sound()) throw sweepLost()
   }
 
-  /** Those of `doomed` that were in a request that ended half-way. */
-  const drop = async (
-    doomed: readonly (readonly [string, PinType])[],
-    size: number,
-    options: FreeOptions,
-    onDone: (count: number) => void,
-  ): Promise<string[]> => {
-    const left: string[] = []
-    try {
-      for (const type of ['recursive', 'direct'] as const) {
-        const cids = doomed.filter((one) => one[1] === type).map(([cid]) => cid)
-        const task = { client, mayGoOn: () => mayGoOn(options), onDone }
-        left.push(...(await unpin(task, cids, type, size)))
-      }
-    } catch (error) {
-      if (isCairnError(error) && error.details['sent'] === true) {
-        if (await unpinningEnded(client)) throw error
-        unsure = true
-        lease.stop()
-      }
-      throw error
-    }
-    return left
+  async #free(options: FreeOptions): Promise<Freed> {
+    const { condemned, bundles } = this.#tools
+    this.#mayGoOn(options)
+    const broken = await this.#offerBundles(options)
+    let freed = 0
+    const spared = await this.#dropOffered(options, (count) => {
+      freed += count
+      options?.onProgress?.(freed)
+    })
+    await condemned.clear(this.#lease.name)
+    // One that a writer came back for stays, and so must the record that tells of it.
+    await bundles.forget(broken.filter((bundle) => !spared.has(printCid(bundle))))
+    await this.#removeIntents()
+    return { blocks: freed, bytes: undefined }
   }
 
   /** Offers the bundles that may go. A live intent names one whose commit may be still to come. */
-  const offerBundles = async (options: FreeOptions): Promise<CidBytes[]> => {
-    const known = [...(await bundles.list(options)), ...dead.bundles]
+  async #offerBundles(options: FreeOptions): Promise<CidBytes[]> {
+    const { client, intents, bundles } = this.#tools
+    const known = [...(await bundles.list(options)), ...this.#dead.bundles]
     if (known.length === 0) return []
-    const live = await intents.livePins(dead, options)
+    const live = await intents.livePins(this.#dead, options)
     const idle = known.filter((bundle) => !live.has(printCid(bundle)))
-    const { needed, broken } = await breakUp(client, idle, marks, options)
+    const { needed, broken } = await breakUp(client, idle, this.#marks, options)
     // Intents of the dead may name them, too.
-    for (const bundle of known) offered.delete(cidKey(bundle))
+    for (const bundle of known) this.#offered.delete(cidKey(bundle))
     // The dead one's intent will go.
-    for (const bundle of needed) if (dead.bundles.includes(bundle)) await bundles.record(bundle)
-    for (const bundle of broken) offered.set(cidKey(bundle), bundle)
+    for (const bundle of needed)
+      if (this.#dead.bundles.includes(bundle)) await bundles.record(bundle)
+    for (const bundle of broken) this.#offered.set(cidKey(bundle), bundle)
     return broken
   }
 
-  const free = async (options: FreeOptions): Promise<Freed> => {
-    mayGoOn(options)
-    const broken = await offerBundles(options)
-    const unmarked = [...offered].filter(([key]) => !marks.has(key))
-    let freed = 0
-    const onDone = (count: number): void => {
-      freed += count
-      options?.onProgress?.(freed)
-    }
+  /** Drops what was offered and not marked; answers what of it a live intent names, which stays. */
+  async #dropOffered(options: FreeOptions, onDone: OnDone): Promise<ReadonlySet<string>> {
+    const { client, intents, condemned } = this.#tools
+    const unmarked = [...this.#offered].filter(([key]) => !this.#marks.has(key))
     const spared = new Set<string>()
     let left = unmarked.map(([, cid]) => printCid(cid))
     for (let pass = 1; left.length > 0; pass++) {
-      mayGoOn(options)
+      this.#mayGoOn(options)
       if (pass > MOST_PASSES) throw notAnAnswer('pin/ls', `pins that are not there, ${left[0]}`)
       const size = pass === 1 ? PINS_A_REQUEST : 1
       // The order of these four is what the argument rests on.
       const pins = await unnamedPins(client, new Set(left), options)
       // Kubo does not say how far a request came that stopped half-way.
       if (size === 1 && left.length > pins.size) onDone(left.length - pins.size)
-      await condemned.write(lease.name, [...pins.keys()], options)
-      const live = await intents.livePins(dead, options)
+      await condemned.write(this.#lease.name, [...pins.keys()], options)
+      const live = await intents.livePins(this.#dead, options)
       for (const cid of pins.keys()) if (live.has(cid)) spared.add(cid)
       const doomed = [...pins].filter(([cid]) => !spared.has(cid))
-      left = await drop(doomed, size, options, onDone)
+      left = await this.#drop(doomed, size, options, onDone)
     }
-    await condemned.clear(lease.name)
-    // One that a writer came back for stays, and so must the record that tells of it.
-    await bundles.forget(broken.filter((bundle) => !spared.has(printCid(bundle))))
-    for (let at = 0; at < dead.paths.length; at += FILES_A_REQUEST) {
-      await mfs.remove(dead.paths.slice(at, at + FILES_A_REQUEST))
-    }
-    return { blocks: freed, bytes: undefined }
+    return spared
   }
 
-  return {
-    frees: 'holds',
-    async mark(held) {
-      open()
-      return held.map((one) => marks.add(one))
-    },
-    async offer(held) {
-      open()
-      for (const { cid } of held) offered.set(cidKey(cid), cid)
-    },
-    async free(options) {
-      open()
-      return free(options)
-    },
-    async end() {
-      if (ended) return
-      ended = true
-      if (unsure) return
-      await lease.release([condemned.pathOf(lease.name)])
-    },
+  /** Those of `doomed` that were in a request that ended half-way. */
+  async #drop(
+    doomed: readonly (readonly [string, PinType])[],
+    size: number,
+    options: FreeOptions,
+    onDone: OnDone,
+  ): Promise<string[]> {
+    const { client } = this.#tools
+    const task = { client, mayGoOn: () => this.#mayGoOn(options), onDone }
+    const left: string[] = []
+    try {
+      for (const type of ['recursive', 'direct'] as const) {
+        const cids = doomed.filter((one) => one[1] === type).map(([cid]) => cid)
+        left.push(...(await unpin(task, cids, type, size)))
+      }
+    } catch (error) {
+      const mayRunStill = isCairnError(error) && error.details['sent'] === true
+      if (mayRunStill && !(await unpinningEnded(client))) {
+        this.#unsure = true
+        this.#lease.stop()
+      }
+      throw error
+    }
+    return left
+  }
+
+  /** What they told of is known to be gone, or needed. */
+  async #removeIntents(): Promise<void> {
+    const { paths } = this.#dead
+    for (let at = 0; at < paths.length; at += FILES_A_REQUEST)
+      await this.#tools.mfs.remove(paths.slice(at, at + FILES_A_REQUEST))
   }
 }
 

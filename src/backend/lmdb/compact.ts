@@ -10,7 +10,7 @@
 import { chmod, chown, mkdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError, throwIfAborted } from '../../errors.ts'
-import type { CallOptions } from '../../store/backend.ts'
+import type { CallOptions, CompactedSizes } from '../../store/backend.ts'
 import { syncPath } from '../../util/durable-file.ts'
 import { openEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
@@ -27,12 +27,10 @@ const BATCH_BYTES = 8 * 2 ** 20
 const ENTRY_WEIGHT = 100
 const WRITE_TIMEOUT_MS = 120_000
 
-export interface Sizes {
-  readonly before: number
-  readonly after: number
-}
-
-export async function compact(environment: Environment, options: CallOptions): Promise<Sizes> {
+export async function compact(
+  environment: Environment,
+  options: CallOptions,
+): Promise<CompactedSizes> {
   const { dir, registration } = environment
   if (registration === undefined) throw cannotTell(dir)
   const claim = await registration.claim()
@@ -45,7 +43,10 @@ export async function compact(environment: Environment, options: CallOptions): P
   }
 }
 
-async function replaceByCopy(environment: Environment, { signal }: CallOptions): Promise<Sizes> {
+async function replaceByCopy(
+  environment: Environment,
+  { signal }: CallOptions,
+): Promise<CompactedSizes> {
   const file = join(environment.dir, 'data.mdb')
   const folder = join(environment.dir, FOLDER)
   const copy = join(folder, 'data.mdb')

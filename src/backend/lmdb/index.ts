@@ -10,6 +10,7 @@ import type {
   CommitRequest,
   Lease,
   ReadOptions,
+  CompactedSizes,
   Staging,
   StoreStatus,
   StoredCommit,
@@ -25,7 +26,6 @@ import {
   putCommit,
 } from './commits.ts'
 import { compact } from './compact.ts'
-import type { Sizes } from './compact.ts'
 import type { Environment } from './environment.ts'
 import { storeError } from './errors.ts'
 import { holdLease } from './leases.ts'
@@ -212,7 +212,7 @@ class LmdbBackend implements Backend {
     })
   }
 
-  async compact(options: CallOptions = {}): Promise<Sizes> {
+  async compact(options: CallOptions = {}): Promise<CompactedSizes> {
     return await this.#tracked(options, async () => await compact(this.#environment, options))
   }
 

@@ -1,5 +1,6 @@
 /** Compaction: many small packs become few. Nothing is freed by it, so it needs no marks. */
 import type { Bucket, ObjectInfo, RequestOptions } from '../../s3/bucket.ts'
+import type { CompactedSizes } from '../../store/backend.ts'
 import type { Catalog } from './catalog.ts'
 import { parsePackKey } from './layout.ts'
 import { PACK_BYTES } from './pack.ts'
@@ -15,7 +16,7 @@ export async function compactPacks(
   catalog: Catalog,
   writer: PackWriter,
   options: RequestOptions = {},
-): Promise<{ before: number; after: number }> {
+): Promise<CompactedSizes> {
   await catalog.refresh(options)
   const before = catalog.packs.bytes
   const small = (await catalog.list(0, options)).filter(isSmall)

@@ -12,6 +12,7 @@ import type {
   Lease,
   NewestOptions,
   ReadOptions,
+  CompactedSizes,
   Staging,
   StoreStatus,
   StoredCommit,
@@ -296,7 +297,7 @@ export class BucketBackend implements Backend {
     })
   }
 
-  async compact(options?: CallOptions): Promise<{ before: number; after: number }> {
+  async compact(options?: CallOptions): Promise<CompactedSizes> {
     return await this.#tracked(options, async () => {
       return await compactPacks(this.#bucket, this.#catalog, this.#newWriter(), options)
     })

@@ -4,7 +4,7 @@ import { collectGarbage } from '../../../src/backend/kubo/compact.ts'
 import { datasetOfPointer, encodeCompatPointer } from '../../../src/backend/kubo/compat-pointer.ts'
 import type { KuboClient } from '../../../src/backend/kubo/client.ts'
 import { importBlocks } from '../../../src/backend/kubo/dag-import.ts'
-import { createLeaseFolder, leaseNotes } from '../../../src/backend/kubo/leases.ts'
+import { LeaseFolder, leaseNotes } from '../../../src/backend/kubo/leases.ts'
 import { linesOf } from '../../../src/backend/kubo/lines.ts'
 import { createMfs } from '../../../src/backend/kubo/mfs.ts'
 import { commitNumbers, directoryNumbers } from '../../../src/backend/kubo/paths.ts'
@@ -86,7 +86,7 @@ const PARSERS: readonly ((client: KuboClient) => Promise<void>)[] = [
   },
   async (client) => importBlocks(client, [ROOT], [{ cid: ROOT, bytes: BLOCK }]),
   async (client) => {
-    const folder = createLeaseFolder(
+    const folder = new LeaseFolder(
       createMfs(client),
       '/cairn/leases',
       () => 1_700_000_000_000,
