@@ -20,11 +20,11 @@ import { decodeKeptPage, encodeKeptPage, keep } from '../model/kept.ts'
 import { decodeSnapshot, encodeSnapshot, type SnapshotHeader } from '../model/snapshot.ts'
 import type { HeldBlock, Staging } from '../store/backend.ts'
 import { readProvedBlock } from '../store/proved.ts'
-import { mergeTree, type MergedTree } from '../tree/merge.ts'
+import { mergeTree, type MergedTree, type NodeSink } from '../tree/merge.ts'
 import { Tree } from '../tree/tree.ts'
 import { momentOf, type Context, type LongOptions } from './context.ts'
 import { inTurns, newestOf, runsOf, slicesOf } from './chain-edits.ts'
-import { keepingHot } from './keep-hot.ts'
+import { HotLeaves } from './keep-hot.ts'
 import { checkNotes } from './notes.ts'
 import { BuildLaps } from './observe.ts'
 import type { Pointer } from './pointer.ts'
@@ -97,7 +97,8 @@ async function buildOnce(
   try {
     const stager = new NodeStager(context, staging, signal, mend)
     laps.end('read')
-    const merged = await mergeChain(context, from, at, stager, options)
+    const hot = new HotLeaves(context.nodes, from.overlay.tree, stager)
+    const merged = await mergeChain(context, from, at, hot, options)
     laps.end('merge')
     await stager.finish()
     laps.end('stage')
@@ -108,6 +109,7 @@ async function buildOnce(
     const header = headerOf(from, merged, at, options)
     const committed = await commitSnapshot(context, pointer, from, { header, staging, signal })
     outcome = 'committed'
+    hot.letGo()
     laps.end('commit')
     laps.tell(context.observe, pointer.dataset)
     context.log.info('snapshot.built', {
@@ -153,12 +155,11 @@ async function mergeChain(
   context: Context,
   from: State,
   at: number,
-  stager: NodeStager,
+  sink: NodeSink,
   { signal, onProgress }: BuildOptions,
 ): Promise<MergedTree> {
   const { header } = from
   const edits = await newestOf(context, from.chain)
-  const sink = keepingHot(context.nodes, from.overlay.tree, stager)
   return mergeTree(
     {
       nodes: context.nodes,

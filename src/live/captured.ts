@@ -6,7 +6,19 @@
 import { encodePlainJson } from '../content/fast-cbor.ts'
 import { dagCborValue } from '../model/dag-cbor.ts'
 import type { Item } from './map-state.ts'
-import { frozen, frozenCopy, type LiveValue } from './value.ts'
+import { frozen, frozenCopy, type FrozenValue, type LiveValue } from './value.ts'
+
+/** Makes the copies of a map's values, one after another, which share what they have in common. */
+export class Copies {
+  #last: LiveValue
+
+  of(value: unknown): FrozenValue {
+    const copy = frozenCopy(value, this.#last)
+    // A large one is not kept for the sake of the next.
+    if (copy.small) this.#last = copy.value
+    return copy
+  }
+}
 
 class CapturedItem implements Item {
   readonly exp: number | null
@@ -38,18 +50,19 @@ export function captured(
   value: unknown,
   exp: number | null,
   before: Item | undefined,
+  copies: Copies,
 ): Item | undefined {
   const encoded = encodePlainJson(value, before?.encoded)
   if (encoded === undefined) return undefined
   if (encoded !== before?.encoded) return new CapturedItem(encoded, exp)
-  if (before instanceof CapturedItem) before.settle(copyOf(value, encoded))
+  if (before instanceof CapturedItem) before.settle(copyOf(value, encoded, copies))
   return before
 }
 
 /** A copy of what has these bytes; where the value has a getter, it may say something else by now, or throw. */
-function copyOf(value: unknown, encoded: Uint8Array): LiveValue {
+function copyOf(value: unknown, encoded: Uint8Array, copies: Copies): LiveValue {
   try {
-    const { value: copy } = frozenCopy(value)
+    const { value: copy } = copies.of(value)
     if (encodePlainJson(copy, encoded) === encoded) return copy
   } catch {
     // The bytes say it.

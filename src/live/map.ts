@@ -4,11 +4,11 @@
  */
 import { CairnError } from '../errors.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
-import { captured } from './captured.ts'
+import { captured, Copies } from './captured.ts'
 import { itemId, type MapKind } from './layout.ts'
 import type { ChangeOrigin, Item, MapState, Pending, StateChange } from './map-state.ts'
 import { conform, type Schema } from './schema.ts'
-import { frozenCopy, isSame, toReader } from './value.ts'
+import { isSame, toReader } from './value.ts'
 
 export interface MapOptions<V> {
   /** Milliseconds that a key lives which is set without a time of its own; null: for good. */
@@ -74,6 +74,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   readonly #schema: Schema<V> | undefined
   readonly #listeners = new Set<(change: MapChange<V>) => void>()
   readonly #untold: Untold<V>[] = []
+  readonly #copies = new Copies()
   /** Of the change that listeners are told of; one that they make lies one deeper. */
   #depth = 0
   #telling = false
@@ -162,7 +163,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     const items: [string, Item][] = []
     for (const [key, value] of asMap(values)) {
       const checked = this.#checked(key, value)
-      const item = this.#isRead ? undefined : captured(checked, exp, undefined)
+      const item = this.#isRead ? undefined : captured(checked, exp, undefined, this.#copies)
       items.push([key, item ?? this.#copiedOf(checked, exp)])
     }
     await this.#hand(items)
@@ -262,7 +263,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     if (before === undefined) this.#checkKey(key)
     const conformed = conform(this.#schema, value, key)
     if (isCopy && conformed !== value && holds(before, conformed)) return before
-    const item = this.#isRead ? undefined : captured(conformed, exp, before)
+    const item = this.#isRead ? undefined : captured(conformed, exp, before, this.#copies)
     if (item !== undefined) return item
     return !isCopy && holds(before, conformed) ? before : this.#copiedOf(conformed, exp)
   }
@@ -275,7 +276,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   }
 
   #copiedOf(value: unknown, exp: number | null): Item {
-    const { value: copy, small } = frozenCopy(value)
+    const { value: copy, small } = this.#copies.of(value)
     // Refuses what is too large before anybody sees it.
     if (!small) encodeSmall(copy)
     return { value: copy, exp }

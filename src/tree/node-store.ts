@@ -75,6 +75,11 @@ export class NodeStore {
     this.#enter(child.cidKey, { node: decodeNode(block), summary: child })
   }
 
+  /** Who asks for the node again reads it from the store. */
+  drop(key: string): void {
+    this.#cache.delete(key)
+  }
+
   #enter(key: string, loaded: Loaded): void {
     const { bytes, starts } = loaded.node
     this.#cache.set(key, loaded, bytes.length * DECODED_FACTOR + starts.byteLength)

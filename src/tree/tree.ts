@@ -61,16 +61,18 @@ export class Tree {
     return { leaf: node, liveBefore }
   }
 
-  /** Whether `leafFor` would answer at once. */
-  isAtHand(key: string): boolean {
+  /** The leaf for `key`, by its CID's key, if `leafFor` would answer at once. */
+  cachedLeaf(key: string): string | undefined {
     let node = this.#rootNode
+    let { cidKey } = this.root
     while (!isLeaf(node)) {
       const child = node.children[lowerBoundChild(node.children, key)]
       const next = child === undefined ? undefined : this.#nodes.cachedChild(child)
-      if (next === undefined) return false
+      if (child === undefined || next === undefined) return undefined
       node = next
+      cidKey = child.cidKey
     }
-    return true
+    return cidKey
   }
 
   async #readLeafFor(key: string): Promise<LeafPlace> {

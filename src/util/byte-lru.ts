@@ -25,27 +25,27 @@ export class ByteLru<V> {
   }
 
   set(key: string, value: V, bytes: number): void {
-    this.#drop(key)
+    this.delete(key)
     if (bytes > this.#limit) return
     this.#held.set(key, { value, bytes, used: false })
     this.#bytes += bytes
     while (this.#bytes > this.#limit) this.#evictOne()
   }
 
-  /** Every round takes marks away, so a second one at the latest finds an entry without. */
-  #evictOne(): void {
-    for (const [key, held] of this.#held) {
-      this.#drop(key)
-      if (!held.used) return
-      this.#held.set(key, { ...held, used: false })
-      this.#bytes += held.bytes
-    }
-  }
-
-  #drop(key: string): void {
+  delete(key: string): void {
     const held = this.#held.get(key)
     if (held === undefined) return
     this.#held.delete(key)
     this.#bytes -= held.bytes
+  }
+
+  /** Every round takes marks away, so a second one at the latest finds an entry without. */
+  #evictOne(): void {
+    for (const [key, held] of this.#held) {
+      this.delete(key)
+      if (!held.used) return
+      this.#held.set(key, { ...held, used: false })
+      this.#bytes += held.bytes
+    }
   }
 }

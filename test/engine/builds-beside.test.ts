@@ -91,13 +91,20 @@ test('what was at hand before a build is at hand after it, and nothing else is',
   await writer.appendBatch(Array.from({ length: ENTITIES }, (_, i) => ({ pi: idOf(i), tip: A })))
   await writer.build()
   const { dataset: reader } = await openTest({ backend })
-  const [hot, cold] = [idOf(1000), idOf(ENTITIES / 2)]
+  const [hot, cold, still] = [idOf(1000), idOf(ENTITIES / 2), idOf(ENTITIES - 1)]
   expect(await readsOf(backend, () => reader.get(hot))).toBe(1)
+  expect(await readsOf(backend, () => reader.get(still))).toBe(1)
   // Beside the one, and into the other.
   await writer.appendBatch([idOf(10), cold].map((pi) => ({ pi, tip: B })))
   expect((await reader.build()).chunksWritten).toBeGreaterThanOrEqual(2)
   expect(await readsOf(backend, () => reader.get(hot))).toBe(0)
+  expect(await readsOf(backend, () => reader.get(still))).toBe(0)
   expect(await readsOf(backend, () => reader.get(cold))).toBe(1)
+  // Of the tree before, the leaf that the new one shares, and not the one that it has another for.
+  const at = { snapshot: 'seq:1' }
+  await reader.get(still, { at })
+  const toFindIt = await readsOf(backend, () => reader.get(still, { at }))
+  expect(await readsOf(backend, () => reader.get(hot, { at }))).toBe(toFindIt + 1)
 })
 
 async function readsOf(backend: { reads: number }, read: () => Promise<unknown>): Promise<number> {

@@ -8,6 +8,7 @@ import { LiveMap, type MapChange, type MapOwner } from '../../src/live/map.ts'
 import { MapState, type Pending } from '../../src/live/map-state.ts'
 import type { Schema } from '../../src/live/schema.ts'
 import { encodePlain } from '../../src/content/fast-cbor.ts'
+import { frozenCopy } from '../../src/live/value.ts'
 import { expectRefused } from '../helpers/engine.ts'
 import { liveStore } from '../helpers/live.ts'
 
@@ -190,6 +191,67 @@ test('what a schema makes of a value is compared, heard or not', async () => {
     for (let i = 0; i < 4; i++) written.push(await map.replaceAll({ k: { a: 1 } }))
     expect(written).toEqual([1, 0, 0, 0])
   }
+})
+
+/** Values that are much like each other, with what could be taken for a part that is not there. */
+const alike = fc.letrec<{ any: unknown }>((tie) => ({
+  any: fc.oneof(
+    { maxDepth: 4 },
+    fc.constantFrom<unknown>(0, 1, 0.5, 'a', '', null, true, [], {}, Uint8Array.of(1)),
+    fc.array(tie('any'), { maxLength: 3 }),
+    fc
+      .array(fc.tuple(fc.constantFrom('a', 'b', '0', 'length', 'constructor'), tie('any')), {
+        maxLength: 4,
+      })
+      .map((members) => Object.fromEntries(members)),
+  ),
+})).any
+
+const isFrozenWhole = (value: unknown): boolean =>
+  typeof value !== 'object' ||
+  value === null ||
+  value instanceof Uint8Array ||
+  (Object.isFrozen(value) && Object.values(value).every(isFrozenWhole))
+
+/** With the order of keys, and apart what JSON does not. */
+const shown = (value: unknown): string =>
+  value instanceof Uint8Array ? `bytes ${String(value)}` : JSON.stringify(value)
+
+test('a copy that shares parts with another is the copy that it would be alone', () => {
+  const copied = (value: unknown, like?: unknown): unknown => {
+    try {
+      return frozenCopy(value, like).value
+    } catch (error) {
+      return String(error)
+    }
+  }
+  fc.assert(
+    fc.property(alike, alike, (first, second) => {
+      const like = copied(first)
+      const copy = copied(second, like)
+      expect(shown(copy)).toBe(shown(copied(second)))
+      expect(copy).toEqual(copied(second))
+      expect(isFrozenWhole(copy)).toBe(true)
+      if (typeof second === 'object' && second !== null) expect(copy).not.toBe(second)
+    }),
+    { numRuns: 3000 },
+  )
+})
+
+test('of what many values have in common one copy is kept', async () => {
+  const { map } = loose()
+  const objects = (): Map<string, unknown> =>
+    new Map(
+      Array.from({ length: 3 }, (_, id) => [`${id}`, { id, at: [id, 0], scale: [1, 1, 0.5] }]),
+    )
+  // The second time they are found as they were, and copied.
+  for (let i = 0; i < 2; i++) await map.replaceAll(objects())
+  const [first, ...others] = [...map.values()] as { at: unknown; scale: unknown }[]
+  for (const { at, scale } of others) {
+    expect(scale).toBe(first?.scale)
+    expect(at).not.toBe(first?.at)
+  }
+  expect(Object.fromEntries(map)).toEqual(Object.fromEntries(objects()))
 })
 
 test('small values keep no memory that was made for large ones', () => {

@@ -35,7 +35,7 @@ export function commitKey(dataset: string, number: number): Buffer {
 
 /** The digest under which a block is stored, or the block's own bytes when its CID contains them. */
 export function placeOf(cid: Uint8Array): { digest: Uint8Array } | { inline: Uint8Array } {
-  if (isEngineCid(cid)) return { digest: cid.subarray(4) }
+  if (isEngineCid(cid)) return { digest: cid.slice(4) }
   const { hash, digest } = cidParts(cid)
   return hash === 'identity' ? { inline: digest } : { digest }
 }
