@@ -50,7 +50,7 @@ const print = (value) => (value === 0 ? '0' : printNumber(value))
 
 const PICTURED = [
   { of: 'ms', title: 'Time of a save', unit: 'ms' },
-  { of: 'max', title: 'Longest stall of the event loop', unit: 'ms' },
+  { of: 'max', title: 'Longest event-loop stall', unit: 'ms' },
 ]
 
 /** Cost against the number of objects, for saves of a little and of everything. */
