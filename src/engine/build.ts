@@ -107,9 +107,15 @@ async function buildOnce(
     )
     laps.end('prove')
     const header = headerOf(from, merged, at, options)
-    const committed = await commitSnapshot(context, pointer, from, { header, staging, signal })
+    const tree = await Tree.open(context.nodes, header.root, signal)
+    const committed = await commitSnapshot(context, pointer, from, {
+      header,
+      tree,
+      staging,
+      signal,
+    })
     outcome = 'committed'
-    hot.letGo()
+    hot.letGo(tree)
     laps.end('commit')
     laps.tell(context.observe, pointer.dataset)
     context.log.info('snapshot.built', {
@@ -203,6 +209,7 @@ export function headerOf(
 
 interface Built {
   readonly header: SnapshotHeader
+  readonly tree: Tree
   readonly staging: Staging
   readonly signal: AbortSignal | undefined
 }
@@ -220,9 +227,9 @@ async function commitSnapshot(
   context: Context,
   pointer: Pointer,
   from: State,
-  { header, staging, signal }: Built,
+  { header, tree, staging, signal }: Built,
 ): Promise<Committed> {
-  const rest = new Overlay(await Tree.open(context.nodes, header.root, signal))
+  const rest = new Overlay(tree)
   let laid = from.chain.length
   const layOver = async (chain: readonly LoadedBlock[]): Promise<number> => {
     for (const slice of slicesOf(chain.slice(laid))) {

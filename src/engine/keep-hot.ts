@@ -1,7 +1,9 @@
 /**
  * What was at hand before a build is at hand after it. Otherwise the commit that takes up the new tree, and
- * the first appends and reads behind it, would wait until one leaf after the other is read and proved.
+ * the first appends and reads behind it, would wait until one leaf after the other is read and proved. And the
+ * leaves that these stand for go, so that a small cache is not full of trees that nobody reads any more.
  */
+import type { Child } from '../model/node.ts'
 import type { NodeSink } from '../tree/merge.ts'
 import type { NodeStore } from '../tree/node-store.ts'
 import type { Tree } from '../tree/tree.ts'
@@ -16,7 +18,8 @@ export class HotLeaves implements NodeSink {
   readonly #nodes: NodeStore
   readonly #before: Tree
   readonly #sink: NodeSink
-  readonly #replaced = new Set<string>()
+  /** Leaves of the tree before in whose place there is a new one, or beside it. */
+  readonly #doubtful = new Map<string, Child>()
   #room: number
 
   constructor(nodes: NodeStore, before: Tree, sink: NodeSink) {
@@ -33,15 +36,16 @@ export class HotLeaves implements NodeSink {
 
   #keep({ child, block }: SunkNode): void {
     const old = this.#before.cachedLeaf(child.last)
-    if (old === undefined || block.length > this.#room) return
+    if (old === undefined) return
+    this.#doubtful.set(old.cidKey, old)
+    if (block.length > this.#room) return
     this.#room -= block.length
     this.#nodes.keep(child, block)
-    // The new tree has another leaf for this key, so the old one is none of its leaves.
-    if (old !== child.cidKey) this.#replaced.add(old)
   }
 
-  /** The new tree is what is read from now on: who still reads the old one may ask the store. */
-  letGo(): void {
-    for (const key of this.#replaced) this.#nodes.drop(key)
+  /** `after`, the new tree, is what is read from now on: who still reads the old one may ask the store. */
+  letGo(after: Tree): void {
+    for (const [key, { last }] of this.#doubtful)
+      if (after.cachedLeaf(last)?.cidKey !== key) this.#nodes.drop(key)
   }
 }

@@ -14,8 +14,8 @@ export class Copies {
 
   of(value: unknown): FrozenValue {
     const copy = frozenCopy(value, this.#last)
-    // A large one is not kept for the sake of the next.
-    if (copy.small) this.#last = copy.value
+    // Bytes have no parts, and a large one is not kept for the sake of the next.
+    if (copy.small && !(copy.value instanceof Uint8Array)) this.#last = copy.value
     return copy
   }
 }

@@ -22,8 +22,9 @@ export interface FrozenValue {
 }
 
 /**
- * A frozen copy; throws `invalid_content` where a part is no JSON, and says which one. Parts that are as in `like`,
- * the copy of another value, are that one's: values of one kind have many in common, and nobody can change them.
+ * A frozen copy; throws `invalid_content` where a part is no JSON, and says which one. Its parts that are as in
+ * `like`, the copy of another value, are that one's: values of one kind have many in common, and nobody can change
+ * them. The whole never is: who tells values apart by their identity goes on to do so.
  */
 export function frozenCopy(value: unknown, like?: LiveValue): FrozenValue {
   // A view cannot be frozen; a copy is given to each who asks.
@@ -115,7 +116,7 @@ function copyOfList(list: readonly unknown[], like: unknown, copying: Copying): 
   } catch (error) {
     throw within(error, i)
   }
-  return isLike ? model : Object.freeze(copy)
+  return isLike && copying.depth > 1 ? model : Object.freeze(copy)
 }
 
 /** On the way of every save: walking the members takes a third of the time of making lists of them. */
@@ -132,14 +133,15 @@ function copyOfMap(map: object, like: unknown, copying: Copying): Members {
       if (key === '__proto__' || !key.isWellFormed())
         throw new NoJson('an object with a member that cannot be named so')
       copying.room -= key.length * 3 + 5
-      const part = copyOf(member, model[key], copying)
-      isLike &&= part === model[key]
+      const known = Object.hasOwn(model, key) ? model[key] : undefined
+      const part = copyOf(member, known, copying)
+      isLike &&= part === known
       copy[key] = part
     }
   } catch (error) {
     throw within(error, key)
   }
-  return isLike && haveSameKeys(copy, model) ? model : Object.freeze(copy)
+  return isLike && copying.depth > 1 && haveSameKeys(copy, model) ? model : Object.freeze(copy)
 }
 
 const isPlain = (like: unknown): like is Members =>

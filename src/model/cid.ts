@@ -68,7 +68,7 @@ export function isEngineCid(cid: Uint8Array): boolean {
 export interface CidParts {
   readonly codec: number
   readonly hash: 'sha2-256' | 'identity'
-  /** A copy where it is the usual one: a view of so few bytes costs three times as much, and memory off the heap. */
+  /** Of a usual CID no view, which costs three times as much as a copy of so few bytes, and memory off the heap. */
   readonly digest: Uint8Array
 }
 

@@ -61,18 +61,18 @@ export class Tree {
     return { leaf: node, liveBefore }
   }
 
-  /** The leaf for `key`, by its CID's key, if `leafFor` would answer at once. */
-  cachedLeaf(key: string): string | undefined {
+  /** The leaf for `key`, as its parent has it, if `leafFor` would answer at once. */
+  cachedLeaf(key: string): Child | undefined {
     let node = this.#rootNode
-    let { cidKey } = this.root
+    let leaf = this.root
     while (!isLeaf(node)) {
       const child = node.children[lowerBoundChild(node.children, key)]
       const next = child === undefined ? undefined : this.#nodes.cachedChild(child)
       if (child === undefined || next === undefined) return undefined
       node = next
-      cidKey = child.cidKey
+      leaf = child
     }
-    return cidKey
+    return leaf
   }
 
   async #readLeafFor(key: string): Promise<LeafPlace> {

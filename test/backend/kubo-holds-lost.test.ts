@@ -99,22 +99,27 @@ test('bundles whose records went with MFS are found by a recovery, kept while ne
   expect(await survivors(after, [...deep, ...content])).toBe(0)
 })
 
-/** What a writer does in the background would bring back what is removed meanwhile. */
-async function mirrored(number: number): Promise<void> {
-  const arg = '/cairn/datasets/main/index-pointer'
+/** What a writer does in the background, mirroring and tidying up, would bring back what is removed meanwhile. */
+async function atRest(number: number): Promise<void> {
   for (;;) {
-    const pointer = await askNode(node.url, 'files/read', { arg }).catch(() => '{}')
-    if ((JSON.parse(pointer) as { number?: number }).number === number) return
+    const pointer = await printedAt('files/read', '/cairn/datasets/main/index-pointer')
+    const intents = await printedAt('files/ls', '/cairn/intents')
+    const { number: mirrored } = JSON.parse(pointer) as { number?: number }
+    const { Entries: left } = JSON.parse(intents) as { Entries?: unknown[] | null }
+    if (mirrored === number && (left ?? []).length === 0) return
     await sleep(20)
   }
 }
+
+const printedAt = (command: string, arg: string): Promise<string> =>
+  askNode(node.url, command, { arg }).catch(() => '{}')
 
 test('a writer that lived through the loss goes on while a recovery puts the commits back', async () => {
   const cairn = new Cairn(await open())
   await cairn.init('main', { content: 'external' })
   const dataset = await cairn.dataset()
   for (let i = 0; i < 5; i++) await dataset.append({ pi: `before-${i}`, tip: leaf().cid })
-  await mirrored(5)
+  await atRest(5)
   await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
   await expect(dataset.append({ pi: 'lost', tip: leaf().cid })).rejects.toMatchObject({
     code: 'store_changed',

@@ -543,6 +543,16 @@ function endingTests(start: Start): void {
     else expect(isCairnError(settled, 'commit_unknown')).toBe(true)
   })
 
+  test('a staging takes nothing more from the moment on that its end is asked for', async () => {
+    const { backend } = await start()
+    const staging = await backend.stage('main', 'a test')
+    await staging.put([{ ...block(1), hold: 'staged' }])
+    const ended = staging.end('dropped')
+    await expectError(staging.put([{ ...block(2), hold: 'staged' }]), 'closed')
+    await expectError(staging.flush(), 'closed')
+    await ended
+  })
+
   test('after `close` every call is refused, and closing again is no error', async () => {
     const { backend } = await start()
     await commitMany(backend, 1)

@@ -107,6 +107,26 @@ test('what was at hand before a build is at hand after it, and nothing else is',
   expect(await readsOf(backend, () => reader.get(hot, { at }))).toBe(toFindIt + 1)
 })
 
+test('what was at hand stays so, however near to a leaf new ones come to lie', async () => {
+  const backend = countingBackend(openMemory())
+  const { dataset } = await openTest({ backend, init: { chunkSize: 64, chainLimit: ENTITIES } })
+  const ids = Array.from({ length: 240 }, (_, i) => idOf(i * 1000))
+  await dataset.appendBatch(ids.map((pi) => ({ pi, tip: A })))
+  await dataset.build()
+  for (const pi of ids) await dataset.get(pi)
+  for (let round = 1; round <= 60; round++) {
+    // Behind the last, and in gaps.
+    const more = [idOf(240_000 + round), idOf(((round * 37) % 240) * 1000 + round)]
+    await dataset.appendBatch(more.map((pi) => ({ pi, tip: A })))
+    await dataset.build()
+    ids.push(...more)
+    const reads = await readsOf(backend, async () => {
+      for (const pi of ids) await dataset.get(pi)
+    })
+    expect(reads, `round ${round}`).toBe(0)
+  }
+})
+
 async function readsOf(backend: { reads: number }, read: () => Promise<unknown>): Promise<number> {
   const before = backend.reads
   await read()

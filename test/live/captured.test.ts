@@ -254,6 +254,33 @@ test('of what many values have in common one copy is kept', async () => {
   expect(Object.fromEntries(map)).toEqual(Object.fromEntries(objects()))
 })
 
+test('values that are equal are two all the same, and bytes in between make no difference', async () => {
+  const { map } = loose()
+  await map.set('a', { at: [1] })
+  await map.set('bytes', new Uint8Array(1000))
+  await map.set('b', { at: [1] })
+  const [a, b] = [map.get('a'), map.get('b')] as { at: unknown }[]
+  expect(a).not.toBe(b)
+  expect(a?.at).toBe(b?.at)
+})
+
+test('what all objects inherit is no part of a value', async () => {
+  const inherited: unknown[] = ['x']
+  Object.defineProperty(Object.prototype, 'cairnTags', {
+    value: inherited,
+    configurable: true,
+    writable: true,
+  })
+  onTestFinished(() => void Reflect.deleteProperty(Object.prototype, 'cairnTags'))
+  const { map } = loose()
+  for (const key of ['a', 'b']) {
+    await map.set(key, { in: { cairnTags: ['x'] } })
+    const { in: part } = map.get(key) as { in: { cairnTags: unknown } }
+    expect(part.cairnTags).not.toBe(inherited)
+    expect(Object.isFrozen(part.cairnTags)).toBe(true)
+  }
+})
+
 test('small values keep no memory that was made for large ones', () => {
   const small: Uint8Array[] = []
   for (let i = 0; i < 20; i++) {

@@ -46,10 +46,14 @@ export class Calls {
   }
 }
 
+/** One for each that was given: Node keeps a trace of every signal that follows another, as long as that one lives. */
+const followers = new WeakMap<AbortSignal, AbortSignal>()
+
 /** A call makes many requests at once, each listening to the signal: more than Node takes for sound. */
 export function own<O extends CallOptions>(options: O | undefined): O | undefined {
   if (options?.signal === undefined) return options
-  const signal = AbortSignal.any([options.signal])
+  const signal = followers.get(options.signal) ?? AbortSignal.any([options.signal])
+  followers.set(options.signal, signal)
   setMaxListeners(0, signal)
   return { ...options, signal }
 }

@@ -164,7 +164,7 @@ export class Committer {
 
 /** Throws if the staging that holds what the commit names may hold it no longer. */
 function checkSound({ staging, dataset, number }: CommitRequest): void {
-  if (staging instanceof KuboStaging && !staging.isSound) throw leaseLost(dataset, number)
+  if (staging instanceof KuboStaging && !staging.sound()) throw leaseLost(dataset, number)
 }
 
 const pathOf = ({ dataset, number }: CommitRequest): string => commitPath(dataset, number)

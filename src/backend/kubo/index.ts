@@ -44,7 +44,9 @@ export async function openKubo(options: KuboOptions): Promise<Backend> {
   try {
     const waiting = { retryMs: options.openMs ?? 15_000, signal: options.signal }
     const version = supportedVersion(await client.read('version', {}, waiting), client.address)
-    const backend = new KuboBackend(createParts(client, pointerPath, options), version)
+    const { compat, now = Date.now, onBackgroundError: onError = () => {} } = options
+    const parts = createParts(client, pointerPath, { compat, now, onError })
+    const backend = new KuboBackend(parts, version)
     try {
       await backend.claim(options.signal)
       return backend

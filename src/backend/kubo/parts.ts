@@ -3,11 +3,10 @@ import { createBundles } from './bundles.ts'
 import { Calls } from './calls.ts'
 import type { KuboClient } from './client.ts'
 import { Committer } from './commits.ts'
-import { createCompat, type Compat } from './compat.ts'
+import { createCompat, type Compat, type CompatOptions } from './compat.ts'
 import { createCondemned } from './condemned.ts'
 import { createHistory, type History } from './history.ts'
 import { createImporter } from './import.ts'
-import type { KuboOptions } from './index.ts'
 import { createIntents } from './intents.ts'
 import { LeaseFolder } from './leases.ts'
 import { createMfs, type Mfs } from './mfs.ts'
@@ -27,11 +26,17 @@ export interface Parts extends SweepTools, Omit<StagingTools, 'lease'> {
   readonly onError: (error: unknown) => void
 }
 
+export interface PartsOptions {
+  readonly compat: CompatOptions | undefined
+  readonly now: () => number
+  readonly onError: (error: unknown) => void
+}
+
 /** `pointerPath` says where the newest commit of a dataset is mirrored. */
 export function createParts(
   client: KuboClient,
   pointerPath: (dataset: string) => string,
-  { now = Date.now, onBackgroundError: onError = () => {}, compat: wanted }: KuboOptions,
+  { compat: wanted, now, onError }: PartsOptions,
 ): Parts {
   const { writeMs, retryMs } = client.deadlines
   const calls = new Calls()

@@ -71,7 +71,7 @@ export class KuboStaging implements Staging {
   }
 
   /** Whether it still holds what was put. */
-  get isSound(): boolean {
+  sound(): boolean {
     return !this.#ended && this.#tools.lease.sound()
   }
 

@@ -105,7 +105,7 @@ export function newBlocks(blocks: readonly Block[]): NewBlock[] {
   const fresh: NewBlock[] = []
   for (const { cid, bytes } of blocks) {
     const place = placeOf(cid)
-    if ('digest' in place) fresh.push({ digest: safeValue(place.digest), bytes: safeValue(bytes) })
+    if ('digest' in place) fresh.push({ digest: place.digest, bytes: safeValue(bytes) })
   }
   return fresh
 }

@@ -33,9 +33,13 @@ export function commitKey(dataset: string, number: number): Buffer {
   return key
 }
 
-/** The digest under which a block is stored, or the block's own bytes when its CID contains them. */
+/** A copy of the digest under which a block is stored, or the block's own bytes when its CID contains them. */
 export function placeOf(cid: Uint8Array): { digest: Uint8Array } | { inline: Uint8Array } {
-  if (isEngineCid(cid)) return { digest: cid.slice(4) }
+  if (isEngineCid(cid)) return { digest: copyFrom(cid, 4) }
   const { hash, digest } = cidParts(cid)
-  return hash === 'identity' ? { inline: digest } : { digest }
+  return hash === 'identity' ? { inline: digest } : { digest: copyFrom(digest, 0) }
 }
+
+/** Of a Buffer, too, whose own `slice` is a view: of memory that threads share, lmdb-js crashes. */
+const copyFrom = (bytes: Uint8Array, at: number): Uint8Array =>
+  Uint8Array.prototype.slice.call(bytes, at)
