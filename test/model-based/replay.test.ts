@@ -98,3 +98,20 @@ test('what fails is told as code', async () => {
     'list({ limit: 1, prefix: "é\\"" })',
   ])
 })
+
+test('what a rollback enters again at its old time is no difference', async () => {
+  await replay(openMemory(), [
+    append('E005', 1, { above: 2, untilDay: 8 }),
+    expiring(['b', 'a/2', 'ab'], 2, 4),
+    build(),
+    rollback(4, { keepChain: true }),
+    rollbackToCommit(2, { keepChain: false }),
+    rollbackToCommit(28, { keepChain: true }),
+    build('x'),
+    put(['😀', 'a/2'], 1),
+    rollbackToCommit(5, { keepChain: true }),
+    build('x'),
+    build('x'),
+    diff(1, 4),
+  ])
+})

@@ -79,8 +79,7 @@ function preview(client: KuboClient, store: Backend, { newest, commits }: Commit
     if (bytes === undefined) throw gone(found)
     return bytes
   }
-  return {
-    ...store,
+  const shown: Partial<Backend> = {
     newest: async (dataset, than, options) => {
       if (dataset !== newest.dataset || newest.number <= than) return undefined
       return { number: newest.number, bytes: (await read(newest.number, options)) as Uint8Array }
@@ -88,6 +87,13 @@ function preview(client: KuboClient, store: Backend, { newest, commits }: Commit
     getCommit: (_dataset, number, options) => read(number, options),
     lease: () => Promise.resolve({ release: () => Promise.resolve() }),
   }
+  // A store is an object of a class, whose methods are its own and want it as `this`.
+  return new Proxy(store, {
+    get(target, name) {
+      const own: unknown = Reflect.get(name in shown ? shown : target, name)
+      return typeof own === 'function' ? (own.bind(target) as unknown) : own
+    },
+  })
 }
 
 async function publish(mfs: Mfs, line: CommitLine, options?: CallOptions): Promise<number> {
