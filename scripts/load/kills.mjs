@@ -22,8 +22,12 @@ export async function killUnderLoad({
   const ms = LATEST_MS
   const half = { ...rest, name: 'append', url, place, ms, clients: Math.ceil(clients / 2) }
   const killing = []
+  // Clients that come to a service that was killed already would find nobody.
+  let areAtWork = () => {}
+  const atWork = new Promise((resolve) => (areAtWork = resolve))
+  const many = runClients({ ...half, batch, tellAt: 1 }, areAtWork)
+  await Promise.race([atWork, many])
   const single = runClients({ ...half, tellAt: afterAcks }, () => killing.push(server.kill()))
-  const many = runClients({ ...half, batch, tellAt: Number.MAX_SAFE_INTEGER })
   const done = await Promise.all([single, many])
   if (killing.length === 0) throw new Error('The clients ended before the service was killed.')
   await Promise.all(killing)
