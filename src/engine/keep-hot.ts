@@ -4,11 +4,10 @@
  * leaves that these stand for go, so that a small cache is not full of trees that nobody reads any more.
  */
 import type { Child } from '../model/node.ts'
+import type { CutNode } from '../tree/chunker.ts'
 import type { NodeSink } from '../tree/merge.ts'
 import type { NodeStore } from '../tree/node-store.ts'
 import type { Tree } from '../tree/tree.ts'
-
-type SunkNode = Parameters<NodeSink['put']>[0]
 
 /** Until the commit the old leaves are asked for, too. */
 const PART_OF_CACHE = 0.25
@@ -29,12 +28,12 @@ export class HotLeaves implements NodeSink {
     this.#room = nodes.cacheBytes * PART_OF_CACHE
   }
 
-  put(node: SunkNode): ReturnType<NodeSink['put']> {
+  put(node: CutNode): Promise<void> {
     if (node.level === 0) this.#keep(node)
     return this.#sink.put(node)
   }
 
-  #keep({ child, block }: SunkNode): void {
+  #keep({ child, block }: CutNode): void {
     const old = this.#before.cachedLeaf(child.last)
     if (old === undefined) return
     this.#doubtful.set(old.cidKey, old)

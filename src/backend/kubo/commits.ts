@@ -143,12 +143,10 @@ export class Committer {
   }
 
   /** The same by the chain of `prev`, from the newest commit on. */
-  async #provedByChain(
-    { dataset, number, bytes }: CommitRequest,
-    options?: CallOptions,
-  ): Promise<CommitOutcome> {
+  async #provedByChain(request: CommitRequest, options?: CallOptions): Promise<CommitOutcome> {
     const { history } = this.#tools
-    const path = commitPath(dataset, number)
+    const { dataset, number, bytes } = request
+    const path = pathOf(request)
     const newest = await history.newest(dataset, -1, options)
     if (newest === undefined) throw commitUnknown(path)
     let { bytes: later } = newest
