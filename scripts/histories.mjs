@@ -6,5 +6,6 @@ runCompiled({
   name: 'cairn-histories',
   project: 'test/histories/tsconfig.json',
   main: 'test/histories/main.js',
+  minio: true,
   args: ['--worker', resolve('test/histories/worker.mjs'), ...process.argv.slice(2)],
 })

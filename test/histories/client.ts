@@ -21,9 +21,9 @@ export interface ClientOptions {
 }
 
 export interface Client {
-  /** SIGKILL. */
-  kill(): Promise<void>
-  /** Asks it to end, and says what went wrong. */
+  /** SIGKILL. What went wrong before. */
+  kill(): Promise<string[]>
+  /** Asks it to end. What went wrong until then. */
   stop(): Promise<string[]>
 }
 
@@ -44,9 +44,10 @@ export function startClient(
     said === '' && (child.exitCode === 0 || child.signalCode === 'SIGKILL')
       ? []
       : [`${options.name} ended with ${child.exitCode}: ${said}`]
-  const kill = async (): Promise<void> => {
+  const kill = async (): Promise<string[]> => {
     child.kill('SIGKILL')
     await closed
+    return failure()
   }
   return {
     kill,
@@ -54,8 +55,7 @@ export function startClient(
       child.stdin.end()
       const inTime = await Promise.race([closed.then(() => true), sleep(MOST_WAIT_MS, false)])
       if (inTime) return failure()
-      await kill()
-      return [`${options.name} did not end when it was asked to`]
+      return [...(await kill()), `${options.name} did not end when it was asked to`]
     },
   }
 }

@@ -95,6 +95,7 @@ async function withClients(
   const clients = Array.from({ length: plan.clients }, (_, place) => start(place))
   const [least, most] = KILL_EVERY_MS[plan.backend]
   const until = performance.now() + plan.ms
+  const problems: string[] = []
   let kills = 0
   try {
     for (;;) {
@@ -102,13 +103,13 @@ async function withClients(
       if (performance.now() + wait > until) break
       await sleep(wait)
       const place = random.int(0, plan.clients - 1)
-      await clients[place]?.kill()
+      problems.push(...((await clients[place]?.kill()) ?? []))
       clients[place] = start(place)
       kills += 1
     }
     await sleep(Math.max(0, until - performance.now()))
-    const problems = await Promise.all(clients.map((client) => client.stop()))
-    return { kills, problems: problems.flat() }
+    const last = await Promise.all(clients.map((client) => client.stop()))
+    return { kills, problems: [...problems, ...last.flat()] }
   } finally {
     await Promise.all(clients.map((client) => client.kill()))
   }

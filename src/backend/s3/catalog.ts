@@ -37,6 +37,8 @@ export class Catalog {
   readonly #sizes = new Map<string, number>()
   /** Whose index was not read yet, in the order of their keys. */
   #unread: Unread[] = []
+  /** How many of them were gone when they were to be read. */
+  #moved = 0
   readonly #reading = new Mutex()
   #since = 0
   /** The version of the sweeps that what is known is good for; see sweep-state.ts. */
@@ -71,13 +73,14 @@ export class Catalog {
     if (known.every((one) => one !== undefined)) return known
     if (this.#locations.objects - this.#sizes.size > MOST_COMMITS) await this.rebuild(options)
     for (let tries = 0; tries < TRIES; tries++) {
-      const locations = this.#locations
+      const [locations, moved] = [this.#locations, this.#moved]
       if (!(await this.#readUntil(cids, options))) {
         await this.refresh(options)
         await this.#readUntil(cids, options)
       }
-      // What another call has begun to learn anew says nothing of what is missing.
-      if (this.#locations !== locations) continue
+      // What another call has begun to learn anew says nothing of what is missing, nor does a pack that
+      // went before its index was read: its blocks may be in one that was not listed yet.
+      if (this.#locations !== locations || this.#moved !== moved) continue
       if (!cids.some((cid) => locations.find(cid) === 'gone')) {
         return cids.map((cid) => this.find(cid))
       }
@@ -146,9 +149,14 @@ export class Catalog {
     this.#locations.close()
   }
 
+  /**
+   * Commits first: what is folded since they were read is in a pack that is listed behind them. The other way
+   * round it would be looked for in none of the two.
+   */
   async #learn(): Promise<void> {
-    await this.#note(await this.list(this.#since))
     for (const dataset of await this.#log.datasets()) await this.#log.loadUnfolded(dataset)
+    const locations = this.#locations
+    await this.#note(await this.list(this.#since), locations)
   }
 
   /** Of commits that were folded the packs have what is still needed: a sweep may have freed the rest. */
@@ -165,10 +173,13 @@ export class Catalog {
 
   async #relist(options?: RequestOptions): Promise<void> {
     await this.#dropFolded(options)
+    const locations = this.#locations
+    // One that is written meanwhile may be missing from the listing.
+    const known = [...this.#sizes.keys()]
     const listed = await this.list(0, options)
     const there = new Set(listed.map(({ key }) => key))
-    for (const key of this.#sizes.keys()) if (!there.has(key)) this.gone(key)
-    await this.#note(listed, options)
+    for (const key of known) if (!there.has(key)) this.gone(key)
+    await this.#note(listed, locations, options)
   }
 
   /** All packs, or those that were named since a time. Foreign objects are passed over. */
@@ -178,7 +189,12 @@ export class Catalog {
     return objects.filter(({ key }) => parsePackKey(key) !== undefined)
   }
 
-  async #note(listed: readonly ObjectInfo[], options?: RequestOptions): Promise<void> {
+  /** What was listed before `rebuild` is not all that there is for who learns anew: `locations` tells them apart. */
+  async #note(
+    listed: readonly ObjectInfo[],
+    locations: Locations,
+    options?: RequestOptions,
+  ): Promise<void> {
     const unknown = listed.filter(({ key }) => !this.#sizes.has(key))
     const isHealed = ({ key }: ObjectInfo): boolean => parsePackKey(key)?.healed === true
     // Their blocks go before those of others, so they cannot wait to be looked for.
@@ -186,6 +202,7 @@ export class Catalog {
     for (let at = 0; at < healed.length; at += AT_ONCE) {
       await this.#readIndexes(healed.slice(at, at + AT_ONCE), options)
     }
+    if (this.#locations !== locations) return
     const fresh = unknown.filter((info) => !isHealed(info) && !this.#sizes.has(info.key))
     for (const { key, size } of fresh) this.#sizes.set(key, size)
     this.#unread = sorted([...this.#unread, ...fresh])
@@ -215,8 +232,9 @@ export class Catalog {
     await Promise.all(
       packs.map(async (info) => {
         const sections = await this.sections(info, options)
-        if (sections === undefined) this.gone(info.key)
-        else this.added(info.key, sections, info.size)
+        if (sections !== undefined) return this.added(info.key, sections, info.size)
+        this.#moved++
+        this.gone(info.key)
       }),
     )
   }
