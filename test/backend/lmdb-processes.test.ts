@@ -4,7 +4,7 @@ import type { ChildProcess } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { renameSync, writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, renameSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -233,4 +233,50 @@ test.runIf(IS_ROOT_ON_LINUX)('a real PID namespace is told from this one', async
   expect(backend.lines).toEqual(['error busy'])
   await stop(worker.child)
   expect(await openError()).toBe('done')
+})
+
+/** What each process that opens a store does for a moment, where another commits meanwhile (newest-transaction.ts). */
+function newestTransaction(): { read(): bigint; setBack(to: bigint): void } {
+  const file = join(dir, 'lock.mdb')
+  return {
+    read: () => readFileSync(file).readBigUInt64LE(8),
+    setBack: (to) => {
+      const handle = openSync(file, 'r+')
+      writeSync(handle, new BigUint64Array([to]), 0, 8, 8)
+      closeSync(handle)
+    },
+  }
+}
+
+/** Does one step, and says what the worker said. */
+async function step(worker: Worker, line: string): Promise<string | undefined> {
+  const count = worker.lines.length + 1
+  worker.child.stdin?.write(`${line}\n`)
+  await worker.said(count)
+  return worker.lines[count - 1]
+}
+
+test('a commit that was acknowledged is not overwritten where an opener set back which transaction is the newest', async () => {
+  const [first, second] = [work('steps'), work('steps')]
+  await Promise.all([first.said(1), second.said(1)])
+  for (const writer of [first, second, first]) await step(writer, 'commit')
+  const newest = newestTransaction()
+  const before = newest.read()
+  expect(await step(first, 'commit')).toBe('3')
+  expect(newest.read()).toBe(before + 1n)
+  newest.setBack(before)
+  expect(await step(second, 'commit')).toBe('4')
+  expect(newest.read()).toBe(before + 2n)
+  newest.setBack(before)
+  expect(await step(first, 'commit')).toBe('5')
+  newest.setBack(before + 2n)
+  expect(await step(first, 'read 5')).toBe('none')
+  expect(await step(second, 'commit')).toBe('6')
+  const backend = await openLmdb({ dir })
+  const written = []
+  for (let number = 0; number <= 6; number++)
+    written.push(Buffer.from((await backend.getCommit('main', number)) ?? []).toString())
+  const pids = [first, second, first, first, second, first, second].map(({ child }) => child.pid)
+  expect(written).toEqual(pids.map((pid, number) => `steps-${pid} ${number}`))
+  await backend.close()
 })

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readFileSync, writeSync } from 'node:fs'
+import { createInterface } from 'node:readline'
 
 const [dist, task, dir, arg] = process.argv.slice(2)
 const { openLmdb } = await import(`${dist}/backend/lmdb/index.js`)
@@ -66,6 +67,19 @@ const tasks = {
       if (number !== undefined) say(number)
       await staging.put([blockOf(n, 200_000)])
     }
+  },
+
+  /** Does what each line says: `commit`, and says the number, or `read N`, and says what is newer than that. */
+  async steps(backend) {
+    say('open')
+    for await (const line of createInterface({ input: process.stdin })) {
+      const [task, than] = line.split(' ')
+      let number
+      while (task === 'commit' && number === undefined)
+        number = await commitNext(backend, -1, `steps-${process.pid}`)
+      say(number ?? (await backend.newest('main', Number(than)))?.number ?? 'none')
+    }
+    await backend.close()
   },
 
   /** Commits ARG times against others, says the numbers it got. */

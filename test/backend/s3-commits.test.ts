@@ -2,7 +2,9 @@
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type { BucketBackend } from '../../src/backend/s3/index.ts'
 import { commitKey, headOf } from '../../src/backend/s3/layout.ts'
+import type { Block } from '../../src/model/cid.ts'
 import { block, commitMany, expectError, request } from '../conformance/material.ts'
+import type { BucketCall } from '../helpers/bucket-proxy.ts'
 import { HOUR, isPutOf, once, totalOf, useSites, type Site } from './s3-kit.ts'
 
 const newSite = useSites()
@@ -170,35 +172,154 @@ test('a bucket in whose place another was put is told from it', async () => {
   expect((await site.bucket.list('datasets/main/commits/')).objects.length).toBe(3)
 })
 
-test('who slept while others went on and forgot sees the newest commit', async () => {
+interface Slept {
+  readonly site: Site
+  /** By way of the proxy. It has seen 0 to 2, and nothing since; 0 to 19 were made, and 15 to 19 are kept. */
+  readonly sleeper: BucketBackend
+  readonly sleep: () => void
+  /** A block of 18. */
+  readonly late: Block
+}
+
+/** `inPart`: of what was forgotten, 2 was not deleted. */
+async function afterSleep({ inPart = false } = {}): Promise<Slept> {
   const site = await newSite()
   let slept = 0
+  const sleep = (): void => void (slept += 2 * HOUR)
   const sleeper = await site.open({ now: () => Date.now() + slept })
   await commitMany(sleeper, 3)
+  const kept = await site.bucket.get(commitKey('main', 2))
   const busy = await site.openPlain({ now: () => Date.now() + 2 * HOUR })
-  for (let number = 3; number < 20; number++) await busy.commit(request(number))
+  const late = block(300)
+  for (let number = 3; number < 20; number++)
+    await busy.commit(request(number, { blocks: number === 18 ? [late] : [] }))
   await busy.forget('main', 15)
   expect((await site.bucket.list('datasets/main/commits/')).objects.length).toBe(5)
-  slept = 2 * HOUR
+  if (inPart) await site.bucket.put(commitKey('main', 2), kept?.bytes ?? new Uint8Array(0))
+  sleep()
+  return { site, sleeper, sleep, late }
+}
+
+const isListOf =
+  (part: string) =>
+  ({ operation, query }: BucketCall): boolean =>
+    operation === 'ListObjectsV2' && (query.get('prefix') ?? '').includes(part)
+
+/** Begins `work`, and holds its requests that are meant: so many. What comes after it is not held. */
+async function heldAt<T>(
+  site: Site,
+  count: number,
+  isMeant: (call: BucketCall) => boolean,
+  work: () => Promise<T>,
+): Promise<{ readonly answer: Promise<T> }> {
+  site.disturb((call) => (isMeant(call) ? 'hold' : undefined))
+  const answer = work()
+  answer.catch(() => {})
+  await vi.waitFor(() => expect(site.proxy.held()).toBe(count))
+  site.disturb(() => undefined)
+  return { answer }
+}
+
+test('who slept while others went on and forgot sees the newest commit', async () => {
+  const { sleeper } = await afterSleep()
   expect(await newestOf(sleeper)).toBe(19)
   expect(await sleeper.commit(request(3))).toBe('forgotten')
   expect(await sleeper.commit(request(20))).toBe('committed')
 })
 
 test('commits that were deleted but in part hide nothing, from who slept or who comes cold', async () => {
-  const site = await newSite()
-  let slept = 0
-  const sleeper = await site.open({ now: () => Date.now() + slept })
-  await commitMany(sleeper, 3)
-  const busy = await site.openPlain({ now: () => Date.now() + 2 * HOUR })
-  for (let number = 3; number < 20; number++) await busy.commit(request(number))
-  const kept = await site.bucket.get(commitKey('main', 2))
-  await busy.forget('main', 15)
-  await site.bucket.put(commitKey('main', 2), kept?.bytes ?? new Uint8Array(0))
+  const { site, sleeper } = await afterSleep({ inPart: true })
   await hint(site, '2')
-  slept = 2 * HOUR
   expect(await newestOf(sleeper)).toBe(19)
   expect(await newestOf(await site.openPlain())).toBe(19)
+})
+
+test('what one call of who slept found missing says nothing to others before it has read the floor', async () => {
+  const { site, sleeper, late } = await afterSleep()
+  // Of the search and of the look at the commit that was known.
+  const first = await heldAt(site, 2, isListOf('/marks/'), () => newestOf(sleeper))
+  expect(await sleeper.hasBlocks([late.cid])).toEqual([true])
+  expect(await newestOf(sleeper)).toBe(19)
+  await site.proxy.release()
+  expect(await first.answer).toBe(19)
+})
+
+test('a call of who slept that is aborted before it has read the floor leaves nothing behind', async () => {
+  const { site, sleeper } = await afterSleep()
+  const stop = new AbortController()
+  const first = await heldAt(site, 2, isListOf('/marks/'), () =>
+    sleeper.newest('main', -1, { signal: stop.signal }),
+  )
+  stop.abort()
+  await expectError(first.answer, 'aborted')
+  expect(await newestOf(sleeper)).toBe(19)
+})
+
+test.each([false, true])(
+  'a forgotten number is not given again while a call of who slept is under way (deleted in part: %s)',
+  async (inPart) => {
+    const { site, sleeper } = await afterSleep({ inPart })
+    const first = await heldAt(site, inPart ? 1 : 2, isListOf('/marks/'), () => newestOf(sleeper))
+    expect(await sleeper.commit(request(3))).toBe('forgotten')
+    await site.proxy.release()
+    expect(await first.answer).toBe(19)
+  },
+)
+
+test('a call that comes late with an old head takes nothing from who knows a newer one', async () => {
+  const { site, sleeper, sleep } = await afterSleep()
+  const first = await heldAt(site, 2, isListOf('/marks/'), () => newestOf(sleeper))
+  sleep()
+  expect(await newestOf(sleeper)).toBe(19)
+  // While it asks for 20, the first call reads the floor and looks for what is above.
+  site.disturb((call) => {
+    if (call.key.endsWith(commitKey('main', 20))) return { before: 500 }
+    return isListOf('/commits/')(call) ? { before: 1000 } : undefined
+  })
+  const third = sleeper.newest('main', 19)
+  await site.proxy.release()
+  expect(await third).toBeUndefined()
+  expect(await first.answer).toBe(19)
+})
+
+test('a commit is not put into a bucket that another call found emptied', async () => {
+  const site = await newSite()
+  const backend = await site.open()
+  await commitMany(backend, 3)
+  const sweeps = await backend.sweeps()
+  // It has settled that 3 is next.
+  const made = await heldAt(
+    site,
+    1,
+    ({ key }) => key.endsWith('/sweep.json'),
+    () => backend.commit(request(3, { sweeps })),
+  )
+  const { objects } = await site.bucket.list('datasets/')
+  await site.bucket.delete(objects.map(({ key }) => key))
+  await expectError(backend.newest('main', 2), 'store_changed')
+  await site.proxy.release()
+  await expectError(made.answer, 'store_changed')
+  expect((await site.bucket.list('datasets/main/commits/')).objects).toEqual([])
+})
+
+test('a commit stands whose writer slept before it saw that the one before was forgotten', async () => {
+  const site = await newSite()
+  const slow = await site.open()
+  await commitMany(slow, 3)
+  const made = await heldAt(
+    site,
+    1,
+    ({ operation }) => operation === 'HeadObject',
+    () => slow.commit(request(3)),
+  )
+  const busy = await site.openPlain({ now: () => Date.now() + 2 * HOUR })
+  await vi.waitFor(async () => expect(await newestOf(busy)).toBe(3))
+  for (let number = 4; number < 20; number++) await busy.commit(request(number))
+  await busy.forget('main', 3)
+  await site.proxy.release()
+  expect(await made.answer).toBe('committed')
+  expect(await newestOf(slow)).toBe(19)
+  expect(await site.bucket.get(commitKey('main', 3))).toBeDefined()
 })
 
 test('a number that was seen to be free is not asked for by who then slept', async () => {

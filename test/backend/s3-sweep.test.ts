@@ -1,10 +1,17 @@
 /** Sweeps of a bucket, beside writers who remember more than is there, sleep, and send what comes late. */
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { BucketBackend } from '../../src/backend/s3/index.ts'
-import { packKey, SWEEP } from '../../src/backend/s3/layout.ts'
+import { headOf, packKey, SWEEP } from '../../src/backend/s3/layout.ts'
 import type { SweepState } from '../../src/backend/s3/sweep-state.ts'
 import type { HeldBlock } from '../../src/store/backend.ts'
-import { block, commitMany, expectError, request, stageAll } from '../conformance/material.ts'
+import {
+  block,
+  commitMany,
+  expectError,
+  identityCid,
+  request,
+  stageAll,
+} from '../conformance/material.ts'
 import { HOUR, isPutOf, once, useSites, type Site } from './s3-kit.ts'
 
 const newSite = useSites()
@@ -56,6 +63,13 @@ test('nobody relies on a block that only a folded commit still has', async () =>
   expect(await relyOn(reader, one)).toBe(false)
   expect(await readRelying(reader, one)).toBe(false)
   expect(await relyOn(await site.openPlain(), one)).toBe(false)
+  await reader.getCommit('main', 0)
+  expect(await relyOn(reader, one)).toBe(false)
+  // Who comes cold with an old hint reads it as well.
+  await site.bucket.put(headOf('main'), Buffer.from('0'))
+  const cold = await site.openPlain()
+  expect(await cold.newest('main', -1)).toBeDefined()
+  expect(await relyOn(cold, one)).toBe(false)
 })
 
 test('what one relied on while a sweep was under way outlives the commit that it came with', async () => {
@@ -99,7 +113,8 @@ test('a sweeper that dies while it marks has freed nothing, and another may swee
 test('of a sweeper that dies while it deletes nothing is lost that is needed; the next one ends its work', async () => {
   const site = await newSite()
   const [living, freed, gone] = [block(500), block(600), block(700)]
-  const dead = await site.open()
+  let slept = 0
+  const dead = await site.open({ now: () => Date.now() + slept })
   await stageAll(dead, [living, freed])
   const first = (await site.bucket.list('packs/')).objects.map(({ key }) => key)
   await stageAll(dead, [gone])
@@ -111,6 +126,7 @@ test('of a sweeper that dies while it deletes nothing is lost that is needed; th
   let deleting = false
   site.disturb(({ operation }) => {
     deleting ||= operation === 'DeleteObjects'
+    if (deleting) slept = HOUR
     return deleting ? 'lose' : undefined
   })
   await expect(sweep.free()).rejects.toThrow()
@@ -198,4 +214,120 @@ test('those who look for blocks at the same time miss none while another learns 
 test('packs of the same blocks have names of their own', () => {
   const index = new Uint8Array(40)
   expect(packKey(1, 100, false, index)).not.toBe(packKey(1, 100, false, index))
+})
+
+test('who said too late that it relies on a block, behind the deleting, is not told that it is there', async () => {
+  const site = await newSite()
+  const one = block(500)
+  await stageAll(await site.openPlain(), [one])
+  const reader = await site.open({ retryMs: 10_000 })
+  const sweep = await (await site.openPlain()).sweep({ waitMs: 10_000 })
+  site.disturb(once('hold', isPutOf('/touched/')))
+  const relied = relyOn(reader, one)
+  await vi.waitUntil(() => site.proxy.held() > 0)
+  await sweep.free()
+  await site.proxy.release()
+  expect(await relied).toBe(false)
+  await sweep.end()
+})
+
+test('what one relies on beside an inline block outlives the sweep', async () => {
+  const site = await newSite()
+  const one = block(500)
+  await stageAll(await site.openPlain(), [one])
+  const reader = await site.openPlain()
+  const sweep = await (await site.openPlain()).sweep({ waitMs: 10_000 })
+  const inline = identityCid(Buffer.from('three'))
+  expect(await reader.hasBlocks([inline, one.cid], { rely: true })).toEqual([true, true])
+  await sweep.free()
+  await sweep.end()
+  expect(await readRelying(await site.openPlain(), one)).toBe(true)
+})
+
+test('while it is not known whether a pack was deleted nobody relies on what is in it', async () => {
+  const site = await newSite()
+  const one = block(500)
+  await stageAll(await site.openPlain(), [one])
+  const sweeper = await site.open()
+  const sweep = await sweeper.sweep({ waitMs: 10_000 })
+  let deletes = 0
+  site.disturb(({ operation }) => {
+    if (operation !== 'DeleteObjects') return undefined
+    deletes++
+    return 'late'
+  })
+  const freeing = sweep.free().catch(() => {})
+  await vi.waitUntil(() => deletes > 6, { timeout: 10_000 })
+  const reader = await site.openPlain()
+  const relied = relyOn(reader, one)
+  await Promise.race([relied, new Promise((resolve) => setTimeout(resolve, 500))])
+  site.disturb(() => undefined)
+  await site.proxy.release()
+  await freeing
+  await sweep.end()
+  expect(await relied).toBe(await readRelying(await site.openPlain(), one))
+})
+
+test('a store that is closed while its sweep deletes says that it has ended when it has', async () => {
+  const site = await newSite()
+  await stageAll(await site.openPlain(), [block(500)])
+  const sweeper = await site.open()
+  const sweep = await sweeper.sweep({ waitMs: 10_000 })
+  site.disturb(once('hold', ({ operation }) => operation === 'DeleteObjects'))
+  const freeing = sweep.free().catch(() => {})
+  await vi.waitUntil(() => site.proxy.held() > 0)
+  const closing = sweeper.close()
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  expect((await stateOf(site)).phase).toBe('freeing')
+  await site.proxy.release()
+  await Promise.all([freeing, closing])
+  expect((await stateOf(site)).phase).toBe('none')
+})
+
+test('a sweep does not begin while a compaction copies and deletes', async () => {
+  const site = await newSite()
+  for (let packs = 0; packs < 4; packs++) await stageAll(await site.openPlain(), [block(500)])
+  const compacter = await site.open()
+  site.disturb(once('hold', ({ operation }) => operation === 'DeleteObjects'))
+  const compacting = compacter.compact()
+  await vi.waitUntil(() => site.proxy.held() > 0)
+  const other = await site.openPlain()
+  await expectError(other.sweep({ waitMs: 300 }), 'busy')
+  await site.proxy.release()
+  await compacting
+  await sweepAll(other)
+})
+
+test('a large commit whose blocks were staged too long ago is not made', async () => {
+  const site = await newSite()
+  let slept = 0
+  const backend = await site.open({ now: () => Date.now() + slept })
+  await commitMany(backend, 1)
+  site.disturb((call) => {
+    if (isPutOf('packs/')(call)) slept = HOUR / 2 + 1
+    return undefined
+  })
+  const blocks = Array.from({ length: 3 }, () => block(4 << 20))
+  await expectError(backend.commit(request(1, { blocks })), 'conflict')
+})
+
+test('an answer that comes behind a deleting does not bring back what it tells of', async () => {
+  const site = await newSite()
+  const [one, other] = [block(500), block(600)]
+  const writer = await site.openPlain()
+  await stageAll(writer, [one])
+  const reader = await site.open({ retryMs: 10_000 })
+  site.disturb(
+    once(
+      { after: 1000 },
+      ({ operation, headers }) => operation === 'GetObject' && headers.range !== undefined,
+    ),
+  )
+  const reading = reader.hasBlocks([one.cid])
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await sweepAll(writer)
+  await stageAll(writer, [other])
+  expect(await relyOn(reader, other)).toBe(true)
+  await reading
+  expect(await relyOn(reader, one)).toBe(false)
 })

@@ -6,12 +6,15 @@ import type { ErrorCode } from '../../errors.ts'
 import { failedWrite, storeError } from './errors.ts'
 import { register } from './namespace.ts'
 import type { Registration } from './namespace.ts'
+import { MOST_TRIES, NewestTransaction } from './newest-transaction.ts'
 import { checkFiles } from './preflight.ts'
 import { checkRoom, SMALL } from './room.ts'
 import type { Need } from './room.ts'
 import { checkStillOurs, openLmdbFiles, openTables } from './tables.ts'
 import type { Tables } from './tables.ts'
 import { Turn } from './turn.ts'
+
+const AGAIN = Symbol('again')
 
 export interface EnvironmentOptions {
   readonly dir: string
@@ -34,6 +37,7 @@ export class Environment {
   readonly turn: Turn = new Turn()
   readonly registration: Registration | undefined
   readonly #writeTimeoutMs: number
+  readonly #newest: NewestTransaction
   #tables: Tables
   #inode: number | undefined
   /** Leases of stagings that are being written. */
@@ -52,6 +56,7 @@ export class Environment {
   constructor(
     { dir, writeTimeoutMs, now }: EnvironmentOptions,
     tables: Tables,
+    newest: NewestTransaction,
     registration: Registration | undefined,
   ) {
     this.dir = dir
@@ -59,6 +64,7 @@ export class Environment {
     this.#tables = tables
     this.#writeTimeoutMs = writeTimeoutMs
     this.registration = registration
+    this.#newest = newest
     this.#inode = inodeOf(dir)
   }
 
@@ -90,21 +96,41 @@ export class Environment {
     decideAndPut: (tables: Tables) => T,
     need: Need = SMALL,
   ): Promise<T> {
-    while (this.#alone !== undefined) await this.#alone
-    if (this.#broken !== undefined) throw this.#broken
+    return await this.#surelyBehindNewest(() => this.#write(unclear, decideAndPut, need))
+  }
+
+  /** After it, whatever any process had acknowledged before can be read. */
+  async seeNewest(): Promise<void> {
+    await this.#surelyBehindNewest(() => this.#write('backend_unavailable', () => undefined))
+  }
+
+  async #surelyBehindNewest<T>(transact: () => Promise<T | typeof AGAIN>): Promise<T> {
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      while (this.#alone !== undefined) await this.#alone
+      if (this.#broken !== undefined) throw this.#broken
+      const outcome = await transact()
+      if (outcome !== AGAIN) return outcome
+    }
+    throw setBack(this.dir)
+  }
+
+  /** Without a `need` nothing may be written. */
+  async #write<T>(
+    unclear: ErrorCode,
+    decideAndPut: (tables: Tables) => T,
+    need?: Need,
+  ): Promise<T | typeof AGAIN> {
     const tables = this.#tables
     const { env } = tables
     const state: WriteState = { begun: false, late: false, reserved: 0 }
-    const written = env.transaction((): T => {
+    const written = env.transaction((): T | typeof AGAIN => {
       try {
         // Nobody waits any more, and the caller's buffers may hold other bytes by now.
         if (state.late) throw this.#tooLate('backend_timeout')
-        state.begun = true
         this.#checkPlace()
-        checkStillOurs(tables, this.dir)
-        checkRoom(this.dir, tables, need, this.#pending)
-        state.reserved = need.bytes
-        this.#pending += need.bytes
+        if (!this.#newest.precedes(env)) return AGAIN
+        state.begun = true
+        if (need !== undefined) this.#admit(tables, need, state)
         return decideAndPut(tables)
       } catch (error) {
         state.thrown = error
@@ -124,6 +150,14 @@ export class Environment {
       state.late = true
       return this.#tooLate(state.begun ? unclear : 'backend_timeout')
     })
+  }
+
+  /** Inside a write transaction, before anything is put. */
+  #admit(tables: Tables, need: Need, state: WriteState): void {
+    checkStillOurs(tables, this.dir)
+    checkRoom(this.dir, tables, need, this.#pending)
+    state.reserved = need.bytes
+    this.#pending += need.bytes
   }
 
   #track(written: Promise<unknown>): void {
@@ -158,6 +192,7 @@ export class Environment {
     this.#swapping = gate.passed
     try {
       await this.#tables.env.close()
+      this.#newest.close()
       await swap()
     } finally {
       await this.#openAgain()
@@ -213,6 +248,7 @@ export class Environment {
     try {
       if (open) {
         await this.#inTime(this.#tables.env.close(), () => this.#tooLate('backend_timeout'))
+        this.#newest.close()
       }
     } finally {
       await this.registration?.release()
@@ -236,11 +272,14 @@ export async function openEnvironment(options: EnvironmentOptions): Promise<Envi
     const namespace = await pidNamespace()
     registration = namespace === undefined ? undefined : await register(dir, namespace)
     await checkFiles(dir)
+    const newest = new NewestTransaction(dir)
     const env = openLmdbFiles(dir)
     try {
-      return new Environment(options, await openTables(env, dir, create), registration)
+      newest.putRight(env)
+      return new Environment(options, await openTables(env, dir, create), newest, registration)
     } catch (error) {
       await env.close()
+      newest.close()
       throw error
     }
   } catch (error) {
@@ -255,6 +294,14 @@ interface WriteState {
   /** Counted as pending. */
   reserved: number
   thrown?: unknown
+}
+
+function setBack(dir: string): CairnError {
+  return new CairnError(
+    'backend_unavailable',
+    `Which transaction of the store in ${dir} is the newest is told wrongly, again and again.`,
+    { hint: 'Does something open the store all the time? End it, then try again.', path: dir },
+  )
 }
 
 interface Gate {

@@ -1,7 +1,7 @@
 /** The embedded backend: one lmdb environment in a folder, for any number of processes of a machine. */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CairnError, throwIfAborted } from '../../errors.ts'
+import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import type { Block, CidBytes } from '../../model/cid.ts'
 import type {
   Backend,
@@ -124,7 +124,13 @@ class LmdbBackend implements Backend {
     than: number,
     options?: CallOptions,
   ): Promise<StoredCommit | undefined> {
-    return await this.#read(options, (tables) => newestCommit(tables, dataset, than))
+    const read = async (): Promise<StoredCommit | undefined> =>
+      await this.#read(options, (tables) => newestCommit(tables, dataset, than))
+    return await read().catch(async (error: unknown) => {
+      if (!isCairnError(error, 'store_changed')) throw error
+      await this.#tracked(options, async () => await this.#environment.seeNewest())
+      return await read()
+    })
   }
 
   async getCommit(

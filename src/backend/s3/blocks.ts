@@ -29,6 +29,7 @@ interface Range {
 export interface Blocks {
   /** In the order of `cids`; the bytes are the caller's. From the cache also what the bucket has no more. */
   get(cids: readonly CidBytes[], options?: RequestOptions): Promise<(Uint8Array | undefined)[]>
+  /** What may be relied on, as of what is known of the packs. */
   has(cids: readonly CidBytes[], options?: RequestOptions): Promise<boolean[]>
 }
 
@@ -109,7 +110,7 @@ export function createBlocks(bucket: Bucket, catalog: Catalog, cache: BlockCache
     },
     async has(cids, options) {
       const stored = cids.filter((cid) => inlineBytes(cid) === undefined)
-      const places = await catalog.locate(stored, options)
+      const places = await catalog.locateToRely(stored, options)
       const there = new Set(stored.filter((_, i) => places[i] !== undefined))
       return cids.map((cid) => there.has(cid) || inlineBytes(cid) !== undefined)
     },

@@ -39,6 +39,8 @@ export class Catalog {
   #unread: Unread[] = []
   /** How many of them were gone when they were to be read. */
   #moved = 0
+  /** Objects that are there no more. None comes back, whatever an answer on its way says: names are used once. */
+  readonly #gone = new Set<string>()
   readonly #reading = new Mutex()
   #since = 0
   /** The version of the sweeps that what is known is good for; see sweep-state.ts. */
@@ -89,6 +91,19 @@ export class Catalog {
     throw keepsMoving(this.#bucket.location)
   }
 
+  /** As `locate`, but not in commits that were folded: a sweep may have freed of the packs what they still have. */
+  async locateToRely(
+    cids: readonly CidBytes[],
+    options?: RequestOptions,
+  ): Promise<(Location | undefined)[]> {
+    for (let tries = 0; tries < TRIES; tries++) {
+      const places = await this.locate(cids, options)
+      const keys = new Set(places.flatMap((place) => (place === undefined ? [] : [place.key])))
+      if (!(await this.#dropFolded(keys, options))) return places
+    }
+    throw keepsMoving(this.#bucket.location)
+  }
+
   /**
    * A pack of ours that is there now. What was just written is seldom looked for: of one of many small blocks,
    * as of those of others, the index is read when it is.
@@ -108,6 +123,7 @@ export class Catalog {
 
   /** An object that was found to be there no more. */
   gone(key: string): void {
+    this.#gone.add(key)
     this.#locations.drop(key)
     this.#sizes.delete(key)
     this.#unread = this.#unread.filter((info) => info.key !== key)
@@ -159,20 +175,22 @@ export class Catalog {
     await this.#note(await this.list(this.#since), locations)
   }
 
-  /** Of commits that were folded the packs have what is still needed: a sweep may have freed the rest. */
-  async #dropFolded(options?: RequestOptions): Promise<void> {
-    const commits = [...this.#locations.keys].flatMap((key) => parseCommitKey(key) ?? [])
+  /** Forgets those of the objects that are commits which were folded by now; whether there were any. */
+  async #dropFolded(keys: ReadonlySet<string>, options?: RequestOptions): Promise<boolean> {
+    const commits = [...keys].flatMap((key) => parseCommitKey(key) ?? [])
+    let dropped = false
     for (const dataset of new Set(commits.map((one) => one.dataset))) {
       const { folded } = await this.#log.marks(dataset, options)
-      for (const one of commits) {
-        if (one.dataset === dataset && one.number <= folded)
-          this.gone(commitKey(dataset, one.number))
+      for (const { number } of commits.filter((one) => one.dataset === dataset)) {
+        if (number > folded) continue
+        this.gone(commitKey(dataset, number))
+        dropped = true
       }
     }
+    return dropped
   }
 
   async #relist(options?: RequestOptions): Promise<void> {
-    await this.#dropFolded(options)
     const locations = this.#locations
     // One that is written meanwhile may be missing from the listing.
     const known = [...this.#sizes.keys()]
@@ -232,7 +250,9 @@ export class Catalog {
     await Promise.all(
       packs.map(async (info) => {
         const sections = await this.sections(info, options)
-        if (sections !== undefined) return this.added(info.key, sections, info.size)
+        if (sections !== undefined && !this.#gone.has(info.key)) {
+          return this.added(info.key, sections, info.size)
+        }
         this.#moved++
         this.gone(info.key)
       }),

@@ -38,8 +38,8 @@ export interface Head {
   readonly number: number
   readonly cid: CidBytes
   readonly etag: string
-  /** When the next number was not there yet: the beginning of that request. */
-  readonly seen: Moment
+  /** When no number behind it was given yet: the beginning of a request that proved it. */
+  readonly seen: Moment | undefined
   readonly commit: Uint8Array
 }
 
@@ -117,65 +117,69 @@ export class CommitLog {
     if (head.number % HINT_EVERY === 0) this.#writeHint(dataset, head.number)
   }
 
+  /** Whether what is missing behind it is free: what was given since `seen` is too young to be deleted. */
+  isFresh(head: Head | undefined): boolean {
+    return head?.seen !== undefined && this.#clock.since(head.seen) < FRESH_MS
+  }
+
   /** Learns what is newest now; `undefined` when there is no commit. */
   async advance(dataset: string, options?: RequestOptions): Promise<Head | undefined> {
-    const before = this.#heads.get(dataset)
-    if (before === undefined) await this.#beginAtHint(dataset, options)
     for (;;) {
-      const head = await this.#climb(dataset, options)
-      // What was not there in that time is in no number that was forgotten since.
-      if (before !== undefined && this.#clock.since(before.seen) < FRESH_MS) return head
-      // Else the next one may be missing because it was: then the floor is above it by now.
-      const { floor } = await this.marks(dataset, options)
-      if (head === undefined ? floor === 0 : head.number >= floor) return head
-      this.#heads.delete(dataset)
-      if (!(await this.#beginAtNewest(dataset, floor, options))) return undefined
+      if (!this.#heads.has(dataset)) await this.#beginAtHint(dataset, options)
+      const from = this.#heads.get(dataset)
+      const { last, seen } = await this.#climb(dataset, from?.number ?? -1, options)
+      if (!this.isFresh(from)) {
+        // The next one may be missing because it was forgotten: then the floor is above it by now.
+        const { floor } = await this.marks(dataset, options)
+        if (Math.max(last, 0) < floor) {
+          if (await this.#beginAtNewest(dataset, floor, options)) continue
+          return undefined
+        }
+      }
+      // Else another call found meanwhile that the store is another: begin anew.
+      if ((this.#heads.get(dataset)?.number ?? -1) >= last) return this.#proved(dataset, seen)
     }
   }
 
-  /** From the newest that is known, number after number. */
-  async #climb(dataset: string, options?: RequestOptions): Promise<Head | undefined> {
+  /** Number after number: the last one that was there, and when the next was not. */
+  async #climb(
+    dataset: string,
+    from: number,
+    options?: RequestOptions,
+  ): Promise<{ readonly last: number; readonly seen: Moment }> {
+    let last = from
     for (let atOnce = 1; ; atOnce = Math.min(AHEAD, atOnce * 2)) {
-      const from = (this.#heads.get(dataset)?.number ?? -1) + 1
       const seen = this.#clock.moment
-      const numbers = Array.from({ length: atOnce }, (_, i) => from + i)
+      const numbers = Array.from({ length: atOnce }, (_, i) => last + 1 + i)
       const found = await Promise.all(numbers.map((n) => this.#fetch(dataset, n, options)))
-      const end = found.indexOf(undefined)
-      for (const one of end < 0 ? found : found.slice(0, end)) {
-        if (one !== undefined) this.#become(dataset, one, seen)
+      for (const one of found) {
+        // A number is only given after the one before it, so behind a gap there is nothing.
+        if (one === undefined) return { last, seen }
+        this.#become(dataset, one)
+        last = one.number
       }
-      if (end < 0) continue
-      const head = this.#heads.get(dataset)
-      // A number is only given after the one before it, so behind a gap there is nothing.
-      if (head !== undefined) this.#heads.set(dataset, { ...head, seen: later(head.seen, seen) })
-      return head
     }
+  }
+
+  /** What is so behind a number is so behind a higher one, too, which another call may have found. */
+  #proved(dataset: string, seen: Moment): Head | undefined {
+    const head = this.#heads.get(dataset)
+    if (head === undefined) return undefined
+    const proved = { ...head, seen: head.seen === undefined ? seen : later(head.seen, seen) }
+    this.#heads.set(dataset, proved)
+    return proved
   }
 
   /** Whether the newest commit that we know is still what it was: `store_changed` if not. */
   async checkHead(dataset: string, head: Head, options?: RequestOptions): Promise<void> {
-    const state = await this.look(dataset, head, options)
-    if (state === 'there') return
+    const there = await this.#bucket.head(commitKey(dataset, head.number), options)
+    if (there?.etag === head.etag) return
     // We have not looked for so long that it was forgotten.
-    if (state === 'missing' && head.number < (await this.marks(dataset, options)).floor) return
-    throw this.changed(dataset, head, state)
-  }
-
-  async look(
-    dataset: string,
-    { number, etag }: Head,
-    options?: RequestOptions,
-  ): Promise<'there' | 'missing' | 'another'> {
-    const there = await this.#bucket.head(commitKey(dataset, number), options)
-    if (there === undefined) return 'missing'
-    return there.etag === etag ? 'there' : 'another'
-  }
-
-  /** What was known of the dataset is forgotten. */
-  changed(dataset: string, { number }: Head, state: 'missing' | 'another'): CairnError {
+    if (there === undefined && head.number < (await this.marks(dataset, options)).floor) return
+    // Nor is what else we know of the dataset.
     this.#heads.delete(dataset)
     this.#marks.delete(dataset)
-    return storeChanged(dataset, number, state === 'missing' ? 'no longer has' : 'has another')
+    throw storeChanged(dataset, head.number, there ? 'has another' : 'no longer has')
   }
 
   async read(
@@ -212,20 +216,18 @@ export class CommitLog {
   async #beginAtHint(dataset: string, options?: RequestOptions): Promise<void> {
     const hint = await this.#bucket.get(headOf(dataset), { ...options, limit: HINT_BYTES })
     const text = Buffer.from(hint?.bytes ?? []).toString()
-    const seen = this.#clock.moment
     const found = HINT.test(text) ? await this.#fetch(dataset, Number(text), options) : undefined
     if (found === undefined) await this.#beginAtNewest(dataset, 0, options)
-    else this.#become(dataset, found, seen)
+    else this.#become(dataset, found)
   }
 
   /** By a listing; false if there is none. */
   async #beginAtNewest(dataset: string, floor: number, options?: RequestOptions): Promise<boolean> {
-    const seen = this.#clock.moment
     const after = floor === 0 ? {} : { after: commitKey(dataset, floor - 1) }
     const { objects } = await this.#bucket.list(commitsOf(dataset), { ...options, ...after })
     const last = objects.findLast(({ key }) => numberOf(key) !== undefined)
     const found = last && (await this.#fetch(dataset, numberOf(last.key) ?? 0, options))
-    if (found !== undefined) this.#become(dataset, found, seen)
+    if (found !== undefined) this.#become(dataset, found)
     return found !== undefined
   }
 
@@ -248,13 +250,14 @@ export class CommitLog {
     for (const block of blocks) if (this.#cache.get(block.cid) === undefined) this.#cache.set(block)
   }
 
-  #become(dataset: string, { number, cid, etag, commit }: Found, seen: Moment): void {
+  /** That it is there proves nothing of what is behind it. */
+  #become(dataset: string, { number, cid, etag, commit }: Found): void {
     const before = this.#heads.get(dataset)
     if (before !== undefined && before.number > number) return
     if (before?.number === number && !bytesEqual(before.cid, cid)) {
       throw storeChanged(dataset, number, 'has another')
     }
-    this.#heads.set(dataset, { number, cid, etag, seen, commit })
+    this.#heads.set(dataset, { number, cid, etag, seen: before?.seen, commit })
   }
 
   /** Where others begin to look. That it is late, or lost, costs them requests. */

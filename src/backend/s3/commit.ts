@@ -13,7 +13,7 @@ import type { Block } from '../../model/cid.ts'
 import type { CommitOutcome } from '../../store/backend.ts'
 import type { Bucket } from '../../s3/bucket.ts'
 import type { Clock, Moment } from './clock.ts'
-import { FRESH_MS, type CommitLog, type Head } from './commit-log.ts'
+import { storeChanged, type CommitLog, type Head } from './commit-log.ts'
 import { commitKey } from './layout.ts'
 import { decodeCommitObject, encodeCommitObject } from './pack.ts'
 
@@ -47,8 +47,8 @@ export class Committer {
   /** What became of a request whose number is not the next; undefined: it is the next. */
   async settled({ dataset, number, bytes }: Attempt): Promise<CommitOutcome | undefined> {
     let head = this.#log.head(dataset)
-    const fresh = head !== undefined && this.#clock.since(head.seen) < FRESH_MS
-    if (!fresh || head?.number !== number - 1 || this.#hasCollided(dataset)) {
+    const isNext = head?.number === number - 1 && this.#log.isFresh(head)
+    if (!isNext || this.#hasCollided(dataset)) {
       await this.#giveWay(dataset)
       head = await this.#log.advance(dataset)
     }
@@ -61,6 +61,10 @@ export class Committer {
   async put(attempt: Attempt, asked: Moment): Promise<CommitOutcome> {
     const { dataset, number, bytes, blocks } = attempt
     const before = this.#log.head(dataset)
+    const last = before?.number ?? -1
+    // Since it was settled, other calls may have gone on, or found that the store is another.
+    if (last >= number) return await this.#lookUp(dataset, number, bytes)
+    if (last < number - 1) throw storeChanged(dataset, number - 1, 'no longer has')
     const object = encodeCommitObject(bytes, blocks)
     const checked = this.#checkBefore(dataset, number, before)
     const outcome = await this.#putUntilKnown(attempt, object.bytes, asked)
@@ -78,13 +82,14 @@ export class Committer {
 
   /** The commit before must be there, or this is not the store it was. Asked beside the put. */
   async #checkBefore(dataset: string, number: number, before: Head | undefined): Promise<unknown> {
-    if (before?.number !== number - 1) return undefined
     try {
-      const state = await this.#log.look(dataset, before)
-      return state === 'there' ? undefined : this.#log.changed(dataset, before, state)
+      if (before !== undefined) await this.#log.checkHead(dataset, before)
     } catch (error) {
       return error
     }
+    // Others went on while this process slept. Behind the floor nobody can say any more which commit had the number.
+    const isForgotten = number < this.#log.knownMarks(dataset).floor
+    return isForgotten ? new Error('it is forgotten by now') : undefined
   }
 
   async #takeBack({ dataset, number }: Attempt, error: unknown): Promise<never> {

@@ -1,5 +1,8 @@
-/** Compaction: many small packs become few. Nothing is freed by it, so it needs no marks. */
-import type { Bucket, ObjectInfo, RequestOptions } from '../../s3/bucket.ts'
+/**
+ * Compaction: many small packs become few. Nothing is freed by it, so it needs no marks; but a sweep may free
+ * from what was copied, so it is made under a lease, for which sweeps that begin later wait.
+ */
+import type { Bucket, EffectOptions, ObjectInfo } from '../../s3/bucket.ts'
 import type { CompactedSizes } from '../../store/backend.ts'
 import type { Catalog } from './catalog.ts'
 import { parsePackKey } from './layout.ts'
@@ -15,7 +18,7 @@ export async function compactPacks(
   bucket: Bucket,
   catalog: Catalog,
   writer: PackWriter,
-  options: RequestOptions = {},
+  options: EffectOptions = {},
 ): Promise<CompactedSizes> {
   await catalog.refresh(options)
   const before = catalog.packs.bytes

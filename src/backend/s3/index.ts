@@ -235,7 +235,7 @@ export class BucketBackend implements Backend {
           settled = await this.#committer.settled(attempt)
           if (settled !== undefined) return settled
         }
-        await this.#checkStaging(request.staging)
+        for (const staging of [request.staging, ahead]) await this.#checkStaging(staging)
         if (request.sweeps !== undefined && request.sweeps !== (await this.#begun(options))) {
           return 'swept'
         }
@@ -299,7 +299,9 @@ export class BucketBackend implements Backend {
 
   async compact(options?: CallOptions): Promise<CompactedSizes> {
     return await this.#tracked(options, async () => {
-      return await compactPacks(this.#bucket, this.#catalog, this.#newWriter(), options)
+      const compact = async (guard: () => void): Promise<CompactedSizes> =>
+        await compactPacks(this.#bucket, this.#catalog, this.#newWriter(), { ...options, guard })
+      return await this.#leases.under('staging', 'compacting', compact, options)
     })
   }
 

@@ -26,6 +26,8 @@ export interface BucketLease {
   sound(): boolean
   /** No more renewals; the object goes. What could not be removed is void in time. */
   release(): Promise<void>
+  /** No more renewals; it is void in time. */
+  abandon(): void
 }
 
 export class LeaseObjects {
@@ -54,15 +56,18 @@ export class LeaseObjects {
       writing = this.#bucket.put(key, bytes).then(() => void (renewed = began), this.#onError)
     }, RENEW_MS)
     timer.unref()
-    const release = async (): Promise<void> => {
+    const abandon = (): void => {
       clearInterval(timer)
       lost = true
       this.#held.delete(lease)
+    }
+    const release = async (): Promise<void> => {
+      abandon()
       // A renewal that lands behind the removal would bring it back.
       await writing
       await this.#bucket.delete([key])
     }
-    const lease: BucketLease = { key, sound, release }
+    const lease: BucketLease = { key, sound, release, abandon }
     this.#held.add(lease)
     try {
       await this.#bucket.put(key, bytes, options)

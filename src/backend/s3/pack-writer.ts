@@ -1,11 +1,14 @@
 /** Writes blocks into packs, some of which are on their way while the next one fills. */
 import { carHeader } from '../../car/encode.ts'
+import { CairnError } from '../../errors.ts'
 import type { Block } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import { packKey } from './layout.ts'
 import { PACK_BYTES } from './pack.ts'
 import { PackBuilder } from './pack-builder.ts'
 
+/** Who looks for new packs looks for those that were named an hour ago and later. */
+const OLDEST_NAME_MS = 30 * 60 * 1000
 /** Packs in memory: so many on their way, or one fewer and one that fills. */
 const AT_ONCE = 3
 
@@ -66,9 +69,14 @@ export class PackWriter {
     if (pack === undefined || pack.count === 0) return
     const { bytes, indexAt } = pack.finish()
     const { now, healed = false, onPack } = this.#options
-    const key = packKey(now(), indexAt, healed, bytes.subarray(indexAt))
+    const named = now()
+    const key = packKey(named, indexAt, healed, bytes.subarray(indexAt))
+    const guard = (): void => {
+      if (now() - named > OLDEST_NAME_MS) throw tooLate()
+    }
+    const contentType = 'application/vnd.ipld.car'
     const upload = this.#bucket
-      .put(key, bytes, { signal: options?.signal, contentType: 'application/vnd.ipld.car' })
+      .put(key, bytes, { signal: options?.signal, contentType, guard })
       .then(() => {
         onPack(key, pack, bytes.length)
         this.#rooms.push(pack.room)
@@ -77,4 +85,10 @@ export class PackWriter {
       .finally(() => this.#uploads.delete(upload))
     this.#uploads.add(upload)
   }
+}
+
+function tooLate(): CairnError {
+  return new CairnError('conflict', 'This process slept while it wrote blocks.', {
+    hint: 'Begin again: nothing names them yet.',
+  })
 }

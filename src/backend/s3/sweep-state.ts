@@ -4,15 +4,15 @@
  * must be live.
  *
  *   marking  a sweep has begun. Who relies on a block that is there says so under
- *            `sweeps/NUMBER/touched/`, and then looks here again: if it is still `marking`, the sweep,
- *            which reads what was touched after it has said `freeing`, will see it.
+ *            `sweeps/NUMBER/touched/`, and then looks here again: if it is still `marking`, and `version` the
+ *            same, the sweep, which reads what was touched after it has said `freeing`, will see it.
  *   freeing  objects are being deleted; who relies on anything waits.
  *
  * `version` grows when deleting begins and when it has ended: odd, or another than before, it says that
  * what is known of the packs is out of date.
  */
 import { CairnError } from '../../errors.ts'
-import { DIGEST_BYTES, digestKey, type CidBytes } from '../../model/cid.ts'
+import { DIGEST_BYTES, digestKey, inlineBytes, type CidBytes } from '../../model/cid.ts'
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
 import type { Clock } from './clock.ts'
 import { SWEEP, timedName, touchedOf } from './layout.ts'
@@ -55,8 +55,17 @@ export class SweepStates {
     await this.#bucket.put(SWEEP, bytes, { contentType: 'application/json', guard })
   }
 
-  async isUnderWay({ phase, lease }: SweepState, options?: RequestOptions): Promise<boolean> {
-    return phase !== 'none' && (await this.#leases.isLive(lease, options))
+  /** What is so, and whether its owner lives. Whose lease is gone may have said one thing more before it went. */
+  async look(
+    options?: RequestOptions,
+  ): Promise<{ readonly state: SweepState; readonly underWay: boolean }> {
+    for (let state = await this.read(options); ;) {
+      if (state.phase === 'none') return { state, underWay: false }
+      if (await this.#leases.isLive(state.lease, options)) return { state, underWay: true }
+      const after = await this.read(options)
+      if (isSame(state, after)) return { state, underWay: false }
+      state = after
+    }
   }
 
   /**
@@ -69,14 +78,13 @@ export class SweepStates {
   ): Promise<T> {
     const giveUpAt = performance.now() + WAIT_MS
     for (;;) {
-      const state = await this.read(options)
-      const underWay = await this.isUnderWay(state, options)
+      const { state, underWay } = await this.look(options)
       if (!underWay || state.phase === 'marking') {
         const { answer, found } = await look(state)
         if (!underWay || found.length === 0) return answer
         await this.#touch(state.begun, found, options)
-        const after = await this.read(options)
-        if (after.begun === state.begun && after.phase === 'marking') return answer
+        // Else it has deleted something since, and may not have heard of the touch before.
+        if (isSame(state, await this.read(options))) return answer
       }
       if (performance.now() > giveUpAt) throw stillFreeing(this.#bucket.location)
       await pause(POLL_MS, options.signal)
@@ -99,11 +107,16 @@ export class SweepStates {
   }
 
   async #touch(sweep: number, cids: readonly CidBytes[], options: RequestOptions): Promise<void> {
-    const digests = new Map(cids.map((cid) => [digestKey(cid), cid.subarray(-DIGEST_BYTES)]))
+    const stored = cids.filter((cid) => inlineBytes(cid) === undefined)
+    if (stored.length === 0) return
+    const digests = new Map(stored.map((cid) => [digestKey(cid), cid.subarray(-DIGEST_BYTES)]))
     const key = touchedOf(sweep) + timedName(this.#clock.server)
     await this.#bucket.put(key, Buffer.concat([...digests.values()]), options)
   }
 }
+
+const isSame = (a: SweepState, b: SweepState): boolean =>
+  a.begun === b.begun && a.phase === b.phase && a.version === b.version
 
 function parseState(bytes: Uint8Array): SweepState {
   try {

@@ -16,6 +16,7 @@ import { CairnError, throwIfAborted } from '../../errors.ts'
 import { cidParts } from '../../model/cid.ts'
 import type { CallOptions, Freed, HeldCid, Sweep } from '../../store/backend.ts'
 import type { Bucket, ObjectInfo } from '../../s3/bucket.ts'
+import { isPassing } from '../../s3/errors.ts'
 import { DigestMap } from '../../util/digest-map.ts'
 import { Marks } from '../marks.ts'
 import type { Catalog } from './catalog.ts'
@@ -60,9 +61,10 @@ export async function beginSweep(
   try {
     const { state, packs } = await takeTurn(parts, lease, giveUpAt, options)
     running = new RunningSweep(parts, lease, state, packs)
-    await stagingsEnd(parts, giveUpAt, options)
-    do await rest(parts.graceMs, options)
-    while (await wasOverwritten(parts, lease, state, options))
+    do {
+      await stagingsEnd(parts, giveUpAt, options)
+      await rest(parts.graceMs, options)
+    } while (await wasOverwritten(parts, lease, state, options))
     parts.enter(options)
     return running
   } catch (error) {
@@ -79,11 +81,13 @@ async function takeTurn(
   options: CallOptions,
 ): Promise<{ readonly state: SweepState; readonly packs: readonly ObjectInfo[] }> {
   for (;;) {
-    const before = await states.read(options)
-    if (!(await states.isUnderWay(before, options))) {
+    const { state: before, underWay } = await states.look(options)
+    if (!underWay) {
       const begun = await putTurn(bucket, leases, lease, before.begun + 1, options)
       if (begun !== undefined) {
-        const version = before.version + (before.version % 2)
+        // Others may have had turns since.
+        const last = begun === before.begun + 1 ? before : await states.read(options)
+        const version = last.version + (last.version % 2)
         const state = { begun, phase: 'marking', version, lease: lease.key } as const
         const packs = await catalog.list(0, options)
         await states.write(state, () => checkSound(lease))
@@ -164,6 +168,9 @@ class RunningSweep implements Sweep {
   #state: SweepState
   #packs: readonly ObjectInfo[]
   #hasFreed = false
+  #freeing: Promise<Freed> | undefined
+  /** Something was asked to be deleted, and whether it was is not known. */
+  #inDoubt = false
   #ended = false
 
   constructor(
@@ -197,6 +204,13 @@ class RunningSweep implements Sweep {
     options: CallOptions & { readonly onProgress?: (done: number) => void } = {},
   ): Promise<Freed> {
     this.#enter(options)
+    this.#freeing = this.#free(options)
+    return await this.#freeing
+  }
+
+  async #free(
+    options: CallOptions & { readonly onProgress?: (done: number) => void },
+  ): Promise<Freed> {
     const writer = this.#parts.newWriter()
     // A late `marking` of the first time would hide the second.
     if (this.#hasFreed) await rest(this.#parts.graceMs, options)
@@ -212,14 +226,17 @@ class RunningSweep implements Sweep {
       await writer.flush(options)
       return await this.#delete(condemned, options)
     } finally {
-      await this.#say('marking')
+      if (!this.#inDoubt) await this.#say('marking')
     }
   }
 
   async end(): Promise<void> {
     if (this.#ended) return
     this.#ended = true
+    await this.#freeing?.catch(() => {})
     this.#numbers.close()
+    // As if it had died: until its lease is void nobody relies on anything.
+    if (this.#inDoubt) return this.#lease.abandon()
     if (this.#lease.sound()) {
       await this.#parts.states.forgetTouched(this.#state.begun)
       await this.#say('none')
@@ -296,7 +313,7 @@ class RunningSweep implements Sweep {
       this.#enter(options)
       const some = condemned.slice(at, at + DELETED_AT_ONCE)
       const keys = new Set(some.map(({ info }) => info.key))
-      await this.#parts.bucket.delete([...keys], { guard: () => checkSound(this.#lease) })
+      await this.#deleteSurely([...keys])
       this.#packs = this.#packs.filter(({ key }) => !keys.has(key))
       for (const { info, dead } of some) {
         this.#parts.catalog.gone(info.key)
@@ -307,6 +324,25 @@ class RunningSweep implements Sweep {
     }
     if (condemned.length === 0) options.onProgress?.(0)
     return { blocks, bytes }
+  }
+
+  /**
+   * A request that was not answered may take effect later, and until then nobody may rely on what is there. So
+   * it is made until one is answered; names of packs are used once, and one that comes late does no harm then.
+   */
+  async #deleteSurely(keys: readonly string[]): Promise<void> {
+    this.#inDoubt = true
+    for (;;) {
+      try {
+        await this.#parts.bucket.delete(keys, { guard: () => checkSound(this.#lease) })
+        break
+      } catch (error) {
+        this.#inDoubt = isPassing(error)
+        if (!this.#inDoubt || this.#ended) throw error
+      }
+      await pause(POLL_MS, undefined)
+    }
+    this.#inDoubt = false
   }
 
   async #say(phase: SweepState['phase']): Promise<void> {
