@@ -331,3 +331,19 @@ test('an answer that comes behind a deleting does not bring back what it tells o
   await reading
   expect(await relyOn(reader, one)).toBe(false)
 })
+
+test('a pack is not written under a name so old that others would not look for it', async () => {
+  const site = await newSite()
+  let slept = 0
+  const backend = await site.open({ now: () => Date.now() + slept })
+  const staging = await backend.stage('main', 'a test')
+  await staging.put([block(500)])
+  site.disturb((call) => {
+    if (!isPutOf('packs/')(call)) return undefined
+    slept = HOUR
+    return 'refuse'
+  })
+  await expectError(staging.flush(), 'conflict')
+  expect((await site.bucket.list('packs/')).objects).toEqual([])
+  await staging.end('dropped')
+})

@@ -331,18 +331,17 @@ class RunningSweep implements Sweep {
    * it is made until one is answered; names of packs are used once, and one that comes late does no harm then.
    */
   async #deleteSurely(keys: readonly string[]): Promise<void> {
-    this.#inDoubt = true
     for (;;) {
       try {
         await this.#parts.bucket.delete(keys, { guard: () => checkSound(this.#lease) })
-        break
+        this.#inDoubt = false
+        return
       } catch (error) {
-        this.#inDoubt = isPassing(error)
-        if (!this.#inDoubt || this.#ended) throw error
+        this.#inDoubt ||= isPassing(error)
+        if (!isPassing(error) || this.#ended) throw error
       }
       await pause(POLL_MS, undefined)
     }
-    this.#inDoubt = false
   }
 
   async #say(phase: SweepState['phase']): Promise<void> {
