@@ -35,7 +35,7 @@ test('one object too many is refused with a code, and those before it are found'
     new BlockCache(1000),
     new Clock(Date.now, () => 0),
   )
-  log.learn(String(MOST), { sections: beyond ?? [], blocks: [] })
+  log.learn('main', MOST, { sections: beyond ?? [], blocks: [] })
   const found = cids.map((cid) => locations.find(cid))
   expect(found.map((one) => (one === 'gone' ? one : one?.key))).toEqual([
     '0',

@@ -347,3 +347,23 @@ test('a pack is not written under a name so old that others would not look for i
   expect((await site.bucket.list('packs/')).objects).toEqual([])
   await staging.end('dropped')
 })
+
+test('a sweep that is aborted while a delete is in doubt says no more, and leaves its lease to become void', async () => {
+  const site = await newSite()
+  await stageAll(await site.openPlain(), [block(500)])
+  const sweep = await (await site.open()).sweep({ waitMs: 10_000 })
+  let deletes = 0
+  site.disturb(({ operation }) => {
+    if (operation !== 'DeleteObjects') return undefined
+    deletes++
+    return 'lose'
+  })
+  const aborting = new AbortController()
+  const aborted = expectError(sweep.free({ signal: aborting.signal }), 'aborted')
+  await vi.waitUntil(() => deletes > 6, { timeout: 10_000 })
+  aborting.abort()
+  await aborted
+  await sweep.end()
+  expect((await stateOf(site)).phase).toBe('freeing')
+  expect((await site.bucket.list('leases/sweep/')).objects.length).toBe(1)
+})

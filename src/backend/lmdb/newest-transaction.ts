@@ -22,8 +22,8 @@ const AT = 8
 
 export class NewestTransaction {
   readonly #dir: string
-  /** Closing a file takes away all locks that this process has on it, those of lmdb too. */
-  readonly #open: number[] = []
+  /** Closing the lock file takes away all locks that this process has on it, those of lmdb too. */
+  #lockFile: number | undefined
 
   constructor(dir: string) {
     this.#dir = dir
@@ -33,9 +33,8 @@ export class NewestTransaction {
   precedes(env: Tables['env']): boolean {
     const newest = newestIn(env)
     if (env.getWriteTxnId() === newest + 1) return true
-    const file = openSync(join(this.#dir, 'lock.mdb'), 'r+')
-    this.#open.push(file)
-    writeSync(file, new BigUint64Array([BigInt(newest)]), 0, 8, AT)
+    this.#lockFile ??= openSync(join(this.#dir, 'lock.mdb'), 'r+')
+    writeSync(this.#lockFile, new BigUint64Array([BigInt(newest)]), 0, 8, AT)
     return false
   }
 
@@ -48,7 +47,8 @@ export class NewestTransaction {
 
   /** When lmdb has closed its files. */
   close(): void {
-    for (const file of this.#open.splice(0)) closeSync(file)
+    if (this.#lockFile !== undefined) closeSync(this.#lockFile)
+    this.#lockFile = undefined
   }
 }
 

@@ -240,13 +240,21 @@ export class CommitLog {
     const got = await this.#bucket.get(key, { ...options, limit: LARGEST_OBJECT })
     if (got === undefined) return undefined
     const object = decodeCommitObject(got.bytes, key)
-    this.learn(key, object)
+    this.learn(dataset, number, object)
     return { ...object, number, etag: got.etag }
   }
 
   /** Where the blocks of a commit are; and they are at hand already. */
-  learn(key: string, { sections, blocks }: Pick<CommitObject, 'sections' | 'blocks'>): void {
-    if (!this.locations.has(key) && !this.locations.full) this.locations.add(key, sections)
+  learn(
+    dataset: string,
+    number: number,
+    { sections, blocks }: Pick<CommitObject, 'sections' | 'blocks'>,
+  ): void {
+    const key = commitKey(dataset, number)
+    // Of one that was folded the packs tell what is still needed.
+    const isFolded = number <= this.knownMarks(dataset).folded
+    if (!isFolded && !this.locations.has(key) && !this.locations.full)
+      this.locations.add(key, sections)
     for (const block of blocks) if (this.#cache.get(block.cid) === undefined) this.#cache.set(block)
   }
 

@@ -169,7 +169,7 @@ export class Committer {
   ): void {
     const key = commitKey(dataset, number)
     const read = decodeCommitObject(object, key)
-    this.#log.learn(key, read)
+    this.#log.learn(dataset, number, read)
     const commit = new Uint8Array(bytes)
     this.#log.noteHead(dataset, { number, cid: read.cid, etag, seen, commit })
   }

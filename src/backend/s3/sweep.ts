@@ -12,7 +12,7 @@
  * If it dies before 6 nothing was freed. If it dies in 6, those who rely on blocks wait until its lease
  * is void, and what is known of packs is looked at anew each time until a sweep has ended.
  */
-import { CairnError, throwIfAborted } from '../../errors.ts'
+import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
 import { cidParts } from '../../model/cid.ts'
 import type { CallOptions, Freed, HeldCid, Sweep } from '../../store/backend.ts'
 import type { Bucket, ObjectInfo } from '../../s3/bucket.ts'
@@ -30,6 +30,7 @@ import type { SweepState, SweepStates } from './sweep-state.ts'
 
 const POLL_MS = 250
 const DELETED_AT_ONCE = 200
+const DELETE_MS = 5 * 60_000
 /** The objects that decide who sweeps are kept for as many sweeps. */
 const KEPT_TURNS = 8
 
@@ -61,10 +62,11 @@ export async function beginSweep(
   try {
     const { state, packs } = await takeTurn(parts, lease, giveUpAt, options)
     running = new RunningSweep(parts, lease, state, packs)
-    do {
-      await stagingsEnd(parts, giveUpAt, options)
+    for (let until = giveUpAt; ; until = performance.now() + options.waitMs) {
+      await stagingsEnd(parts, until, options)
       await rest(parts.graceMs, options)
-    } while (await wasOverwritten(parts, lease, state, options))
+      if (!(await wasOverwritten(parts, lease, state, options))) break
+    }
     parts.enter(options)
     return running
   } catch (error) {
@@ -313,7 +315,7 @@ class RunningSweep implements Sweep {
       this.#enter(options)
       const some = condemned.slice(at, at + DELETED_AT_ONCE)
       const keys = new Set(some.map(({ info }) => info.key))
-      await this.#deleteSurely([...keys])
+      await this.#deleteSurely([...keys], options)
       this.#packs = this.#packs.filter(({ key }) => !keys.has(key))
       for (const { info, dead } of some) {
         this.#parts.catalog.gone(info.key)
@@ -330,17 +332,24 @@ class RunningSweep implements Sweep {
    * A request that was not answered may take effect later, and until then nobody may rely on what is there. So
    * it is made until one is answered; names of packs are used once, and one that comes late does no harm then.
    */
-  async #deleteSurely(keys: readonly string[]): Promise<void> {
+  async #deleteSurely(keys: readonly string[], { signal }: CallOptions): Promise<void> {
+    const giveUpAt = performance.now() + DELETE_MS
     for (;;) {
+      let sent = 0
+      const guard = (): void => {
+        checkSound(this.#lease)
+        sent++
+      }
       try {
-        await this.#parts.bucket.delete(keys, { guard: () => checkSound(this.#lease) })
+        await this.#parts.bucket.delete(keys, { guard })
         this.#inDoubt = false
         return
       } catch (error) {
-        this.#inDoubt ||= isPassing(error)
-        if (!isPassing(error) || this.#ended) throw error
+        this.#inDoubt ||= sent > (isCairnError(error, 'access_denied') ? 1 : 0)
+        if (!isPassing(error) || this.#ended || performance.now() > giveUpAt) throw error
       }
-      await pause(POLL_MS, undefined)
+      await pause(POLL_MS, signal)
+      throwIfAborted(signal)
     }
   }
 
