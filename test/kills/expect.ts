@@ -4,14 +4,9 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { builtDist } from '../helpers/built.ts'
 import { runKills, type Outcome, type Plan } from './plan.ts'
-import { histogram, problemsOf, summary } from './report.ts'
-import { isInside } from './run.ts'
+import { enoughInside, histogram, problemsOf, summary } from './report.ts'
 
-/**
- * Of a few kills beside other tests some come too early or too late; the long run asks for more inside.
- *
- * KILLS_SEED repeats a run, as far as the clock allows; KILLS_ONLY names the one operation that is killed.
- */
+/** KILLS_SEED repeats a run, as far as the clock allows; KILLS_ONLY names the one operation that is killed. */
 export async function expectKillsHarmless(
   backend: Plan['backend'],
   count: number,
@@ -25,7 +20,6 @@ export async function expectKillsHarmless(
   const { kills } = outcome
   process.stderr.write(`seed ${seed}\n${histogram(kills)}\n`)
   expect(problemsOf(kills), `seed ${seed}`).toEqual([])
-  const inside = kills.filter(isInside).length
-  expect(inside, `${summary(kills)}, seed ${seed}`).toBeGreaterThanOrEqual(kills.length / 3)
+  expect(enoughInside(kills), `${summary(kills)}, seed ${seed}`).toBe(true)
   return outcome
 }
