@@ -13,14 +13,21 @@ afterEach(nodes.closeAll)
 
 const someCommit = { dataset: 'main', number: 0, bytes: Buffer.from('{}'), blocks: [] }
 
+const done: Answer = (_request, response) => response.end()
+
 /** A node for one commit: an import takes its one block, `cp` does as told, and `read` tells of it. */
-function commitNode(cp: Answer, read: () => string | undefined): Promise<string> {
+function commitNode(
+  cp: Answer,
+  read: () => string | undefined,
+  mkdir: Answer = done,
+): Promise<string> {
   return fakeNode((request, response) => {
     const command = (request.url ?? '').replace(/^\/api\/v0\/|\?.*/g, '')
     const missing = refusal('file does not exist')
     if (command === 'files/cp') return cp(request, response)
     if (command === 'dag/import') return response.end('{"Stats":{"BlockCount":1}}\n')
-    if (command === 'files/mkdir' || command === 'files/flush') return response.end()
+    if (command === 'files/mkdir') return mkdir(request, response)
+    if (command === 'files/flush') return response.end()
     const stored = read()
     if (command === 'files/ls' && stored !== undefined) {
       return response.end('{"Entries":[{"Name":"00000000"}]}')
@@ -88,3 +95,25 @@ test('a commit to a node that is gone is unavailable, and not unknown', async ()
   await once(server, 'close')
   await expectCode(backend.commit(someCommit), 'backend_unavailable')
 })
+
+test.each([
+  ['which are refused, at a level each, as others make them', 3, 4],
+  ['where a file lies for good', Infinity, 8],
+])(
+  'a commit that begins a directory asks for its directories again, %s',
+  async (_where, refusals, times) => {
+    let stored: string | undefined
+    let asked = 0
+    const cp: Answer = (_request, response) => {
+      stored = '{}'
+      response.end()
+    }
+    const mkdir: Answer = (request, response) =>
+      (++asked > refusals ? done : refusal('file already exists'))(request, response)
+    const backend = await open(await commitNode(cp, () => stored, mkdir))
+    const committing = backend.commit(someCommit)
+    if (refusals === Infinity) await expectCode(committing, 'backend_refused')
+    else expect(await committing).toBe('committed')
+    expect(asked).toBe(times)
+  },
+)

@@ -33,6 +33,9 @@ export interface Mfs {
   flush(path: string, options?: CallOptions): Promise<void>
 }
 
+/** Each time another process was first with a further directory of one path, or its file. */
+const TIMES_SECOND = 8
+
 export function createMfs(client: KuboClient): Mfs {
   const queue = createQueue()
   const change = async (
@@ -55,10 +58,21 @@ export function createMfs(client: KuboClient): Mfs {
     }
   }
 
+  /** Kubo looks whether a directory is there and makes it in two steps: who comes second is refused. */
+  const making: typeof change = async (...call) => {
+    for (let times = 1; ; times++) {
+      try {
+        return await change(...call)
+      } catch (error) {
+        if (times === TIMES_SECOND || !means(error, 'madeMeanwhile')) throw error
+      }
+    }
+  }
+
   const link: Mfs['link'] = (cid, path, options) =>
     change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options)
   const makeDirectory: Mfs['makeDirectory'] = (path, options) =>
-    change('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options)
+    making('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options)
 
   return {
     async list(path, options) {
@@ -86,7 +100,7 @@ export function createMfs(client: KuboClient): Mfs {
       }
     },
     write: (path, bytes, options) =>
-      change(
+      making(
         'files/write',
         { arg: path, create: true, parents: true, truncate: true, 'cid-version': 1 },
         options,

@@ -28,6 +28,7 @@ export type Meaning =
   | 'pathMissing'
   | 'directoryMissing'
   | 'nameTaken'
+  | 'madeMeanwhile'
   | 'hashMismatch'
   | 'badBlock'
   | 'notPinned'
@@ -43,6 +44,8 @@ const MEANINGS: Readonly<Record<Meaning, RegExp>> = {
   /** `files cp` put nothing, because the directory is not there. */
   directoryMissing: /^cp: cannot put node in path .*: file does not exist$/,
   nameTaken: /directory already has entry by that name$/,
+  /** Of two that make one directory or one file at once, this is the one that came second. */
+  madeMeanwhile: /^(file already exists|directory already has entry by that name)$/,
   hashMismatch: /mismatch in content integrity/,
   /** A block of an import does not decode, or is too large. */
   badBlock: /^import failed at block /,
