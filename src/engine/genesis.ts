@@ -124,7 +124,7 @@ export async function createDataset(
     number: 0,
     bytes,
     blocks: [
-      { cid: EMPTY_LEAF_CID, bytes: EMPTY_LEAF, hold: 'deep' },
+      { cid: EMPTY_LEAF_CID, bytes: EMPTY_LEAF, hold: 'self' },
       { ...snapshot, hold: 'self' },
       { ...kept, hold: 'self' },
     ],

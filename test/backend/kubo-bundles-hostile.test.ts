@@ -87,7 +87,7 @@ test('names among the records that are no bundles are let alone, and so are thei
   const backend = await open()
   const few = manyDeep()
   const [deep, content] = [few.deep.slice(0, 3), few.content.slice(0, 3)]
-  await bundleOf(deep, content)
+  await backend.commit(request(0, { blocks: deep, content }))
   expect(await pins()).toEqual([3, 0])
   await askNode(node.url, 'files/mkdir', { arg: '/cairn/bundles', parents: 'true' })
   const names = ['notes', ...[leaf(), ...deep, ...content].map(({ cid }) => printCid(cid))]
@@ -225,7 +225,7 @@ test('a writer taken for dead that ends its work while its bundle is broken up l
     while ((await intents()).includes(own ?? '')) await sleep(20)
   }
   const proxy = await proxyWith(async (call): Promise<Fate> => {
-    if (call.startsWith('files/write /cairn/condemned')) await (ended ??= endAndTidy())
+    if (/^files.cp .* .cairn.condemned/.test(call)) await (ended ??= endAndTidy())
     return 'pass'
   })
   const sweeper = await open({ url: proxy.url, now: () => Date.now() + 2 * HOUR })

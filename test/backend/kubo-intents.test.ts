@@ -1,6 +1,7 @@
 /** What is written down before it is pinned, so that a prune finds what a crash left. */
 import { expect, test } from 'vitest'
 import { printCid, type Block } from '../../src/model/cid.ts'
+import type { Backend } from '../../src/store/backend.ts'
 import { linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
 import { askNode } from '../helpers/kubo-node.ts'
 import { nodeOfTests } from '../helpers/kubo-holds.ts'
@@ -62,15 +63,22 @@ test('an import that is lost before it ends leaves an intent and no commit', asy
   expect(await backend.newest('main', -1)).toBeUndefined()
 })
 
-test('a staging that is dropped leaves its intents to a prune', async () => {
+test('a staging that is dropped leaves its intent to a prune, if a commit named it, and else nothing', async () => {
   const backend = await open()
-  const block = linking('deep')
-  const staging = await backend.stage('main', 'a build')
-  await staging.put([block])
-  await staging.flush()
-  await staging.end('dropped')
-  await backend.close()
-  const pins = [printCid(block.cid)]
+  await backend.commit(request(0))
+  const dropped: Backend[] = []
+  for (const isNamed of [false, true]) {
+    const writer = await open()
+    const staging = await writer.stage('main', 'a build')
+    await staging.put([linking('deep')])
+    await staging.flush()
+    if (isNamed) expect(await writer.commit(request(0, { staging }))).toBe('conflict')
+    await staging.end('dropped')
+    dropped.push(writer)
+  }
+  for (const writer of dropped) await writer.close()
+  const pins = await pinsOf(node.url, 'recursive')
+  expect(pins).toHaveLength(1)
   expect(await intents()).toMatchObject([{ dataset: 'main', label: 'a build', pins }])
 })
 

@@ -142,7 +142,7 @@ test('content that goes under a leaf costs one import with it, and no pin of its
   }
   await staging.flush()
   expect(imports(proxy)).toBe(1)
-  expect((await pinsOf(node.url, 'recursive')).length).toBe(before + 3)
+  expect((await pinsOf(node.url, 'recursive')).length).toBe(before + 1)
   await askNode(node.url, 'repo/gc')
   expect((await backend.hasBlocks(kept.map(({ cid }) => cid))).every(Boolean)).toBe(true)
   await staging.end('committed')

@@ -15,6 +15,7 @@ import { cborBlock, cidMatches, printCid, rawCidOf, type Block } from '../../src
 import type { Backend, HeldBlock } from '../../src/store/backend.ts'
 import { expectCode, fakeNodes, refusal } from '../helpers/fake-node.ts'
 import { leaf, linking } from '../helpers/kubo-blocks.ts'
+import { loseAllHolds } from '../helpers/kubo-holds.ts'
 import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
 
 let node: KuboNode
@@ -72,7 +73,7 @@ test('a root or a block that the node lacks is named', async () => {
   await expect(readAll(backend, leaf().cid)).rejects.toMatchObject({ code: 'block_missing' })
   const [root, all] = await makeDag(Array<number>(300).fill(5_000))
   const gone = printCid((all.at(-50) as Block).cid)
-  await askNode(node.url, 'pin/rm', { arg: printCid(root.cid) })
+  await loseAllHolds(node.url)
   await askNode(node.url, 'block/rm', { arg: gone })
   const seen: Block[] = []
   const reading = (async (): Promise<void> => {

@@ -12,15 +12,15 @@ import {
   namesIn,
   nodeOfTests,
   pinned,
-  stagedBefore,
-  stageFew,
+  heldBefore,
+  holdEach,
   sweep as sweepAll,
 } from '../helpers/kubo-holds.ts'
 
 const node = nodeOfTests()
 const { open, openThrough } = node
 
-const stageBefore = (blocks: readonly HeldBlock[]): Promise<void> => stagedBefore(node.url, blocks)
+const holdBefore = (blocks: readonly HeldBlock[]): Promise<void> => heldBefore(node.url, blocks)
 
 const held = (...blocks: readonly HeldBlock[]): HeldCid[] => marksOf(blocks)
 
@@ -67,7 +67,7 @@ test('a sweep lets go of what has no mark, and a collection then removes that an
 test('a pin that the node’s owner gave a name is not dropped', async () => {
   const backend = await open()
   const [deep, alone, plain] = [linking('deep'), linking('self'), linking('deep')]
-  await stageBefore([deep, alone, plain])
+  await holdBefore([deep, alone, plain])
   await askNode(node.url, 'pin/add', { arg: printCid(deep.cid), name: 'mine' })
   await askNode(node.url, 'pin/add', { arg: printCid(alone.cid), name: 'too', recursive: 'false' })
   expect(await sweep(backend, { offers: [deep, alone, plain] })).toBe(1)
@@ -86,7 +86,7 @@ test('more pins than fit a request go, though some of them are gone before their
     return 'pass' as const
   })
   const many = Array.from({ length: 300 }, (_, i) => linking(i % 3 === 0 ? 'self' : 'deep'))
-  await stageBefore([...many, ...others])
+  await holdBefore([...many, ...others])
   expect(await sweep(backend, { offers: [...many, ...others] })).toBeGreaterThanOrEqual(300)
   expect((await isPinned([...many, ...others])).some(Boolean)).toBe(false)
 })
@@ -123,13 +123,13 @@ test('a writer that comes upon a condemned pin waits, and makes it again', async
     await mayGoOn
     return 'pass'
   })
-  await stageBefore([block])
+  await holdBefore([block])
   const sweeping = sweep(sweeper, { offers: [block] })
   await atPinRm
   // Its intent comes too late for the sweep to see.
   const late = await open()
   let staged = false
-  const staging = stageFew(late, [block]).then(() => (staged = true))
+  const staging = holdEach(late, [block]).then(() => (staged = true))
   await sleep(200)
   const early = staged
   letGo()
@@ -141,10 +141,10 @@ test('a writer that comes upon a condemned pin waits, and makes it again', async
 
 test('a pin of a block alone that is about to go does not take one that is deep with it', async () => {
   const block = linking('self')
-  await stageBefore([block])
+  await holdBefore([block])
   const writer = await open()
   const [sweeper] = await openThrough(async (call): Promise<Fate> => {
-    if (call.startsWith('pin/rm')) await stageFew(writer, [{ ...block, hold: 'deep' }])
+    if (call.startsWith('pin/rm')) await holdEach(writer, [{ ...block, hold: 'deep' }])
     return 'pass'
   })
   await sweep(sweeper, { offers: [block] })
@@ -153,14 +153,19 @@ test('a pin of a block alone that is about to go does not take one that is deep 
 
 test('a sweep spares what a writer has said to rely on before the sweep looked', async () => {
   const block = linking('deep')
-  await stageBefore([block])
-  const builder = await open()
-  const staging = await builder.stage('main', 'a build')
-  await staging.put([block])
-  await staging.flush()
+  await holdBefore([block])
+  let letGo = (): void => {}
+  const mayGoOn = new Promise<void>((resolve) => (letGo = resolve))
+  const [writer, proxy] = await openThrough(async (call): Promise<Fate> => {
+    if (/^files.cp .*cairn.datasets/.test(call)) await mayGoOn
+    return 'pass'
+  })
+  const committing = writer.commit(request(0, { blocks: [block] }))
+  while (!proxy.seen.some((call) => call.startsWith('dag/import'))) await sleep(10)
   expect(await sweep(await open(), { offers: [block] })).toBe(0)
   expect(await isPinned([block])).toEqual([true])
-  await staging.end('dropped')
+  letGo()
+  expect(await committing).toBe('committed')
 })
 
 test('a writer and a sweep that want the same pin at the same time: it stays, whoever is first', async () => {
@@ -174,10 +179,10 @@ test('a writer and a sweep that want the same pin at the same time: it stays, wh
   const ROUNDS = 25
   for (let round = 0; round < ROUNDS; round++) {
     const [shared, alone, unneeded] = [linking('deep'), linking('self'), linking('deep')]
-    await stageBefore([shared, alone, unneeded])
+    await holdBefore([shared, alone, unneeded])
     const [count] = await Promise.all([
       sweep(sweeper, { offers: [shared, alone, unneeded] }),
-      sleep(randomInt(60)).then(() => stageFew(writer, [shared, alone])),
+      sleep(randomInt(60)).then(() => holdEach(writer, [shared, alone])),
     ])
     freed += count
     expect(await isPinned([shared, alone, unneeded]), `round ${round}`).toEqual([true, true, false])
@@ -189,11 +194,11 @@ test('a writer and a sweep that want the same pin at the same time: it stays, wh
 
 test('what was committed after the marks were made is not let go of', async () => {
   const blocks = [linking('deep'), linking('self')]
-  await stageBefore(blocks)
+  await holdBefore(blocks)
   const sweeper = await open()
   const one = await sweeper.sweep({ waitMs: 0 })
   const again = await open()
-  await stageFew(again, blocks)
+  await holdEach(again, blocks)
   expect(await again.commit(request(0, { blocks: [linking('deep')] }))).toBe('committed')
   await again.close()
   await one.offer(held(...blocks))
@@ -227,6 +232,8 @@ test('a commit whose pins are new asks the node nothing more because of sweeps',
     'dag/import',
     'files/cp',
     'files/cp',
+    'files/flush',
+    'files/flush',
     'files/read',
     'files/read',
     'files/stat',

@@ -1,9 +1,10 @@
 /** What is held on a Kubo node by bundles and pins, in tests: many blocks put, swept, and looked for. */
+import { randomBytes } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
 import { parseCid, printCid, type Block, type CidBytes } from '../../src/model/cid.ts'
 import type { Backend, HeldBlock, HeldCid, Hold, Staging } from '../../src/store/backend.ts'
-import { leaf, linking, pinsOf } from './kubo-blocks.ts'
+import { leaf, linking, pinsOf, request } from './kubo-blocks.ts'
 import { askNode, startKuboNode, type KuboNode } from './kubo-node.ts'
 import { startNodeProxy, type Fate, type NodeProxy } from './node-proxy.ts'
 
@@ -96,20 +97,16 @@ export async function put(
   await staging.flush()
 }
 
-/** Staged so few at a time that each gets a pin of its own. */
-export async function stageFew(backend: Backend, blocks: readonly HeldBlock[]): Promise<void> {
-  const staging = await backend.stage('main', 'a build')
-  for (let at = 0; at < blocks.length; at += 7) {
-    await staging.put(blocks.slice(at, at + 7))
-    await staging.flush()
-  }
-  await staging.end('committed')
+/** Each by a pin of its own, as a commit holds what it names. */
+export async function holdEach(backend: Backend, blocks: readonly HeldBlock[]): Promise<void> {
+  const dataset = `held-${randomBytes(8).toString('hex')}`
+  await backend.commit(request(0, { dataset, blocks }))
 }
 
 /** By a writer of its own, whose intents are gone when this is. */
-export async function stagedBefore(url: string, blocks: readonly HeldBlock[]): Promise<void> {
+export async function heldBefore(url: string, blocks: readonly HeldBlock[]): Promise<void> {
   const writer = await openKubo({ url })
-  await stageFew(writer, blocks)
+  await holdEach(writer, blocks)
   await writer.close()
 }
 

@@ -34,6 +34,8 @@ export async function startNodeProxy(
       const { method, headers } = request
       const onward = http.request(url, { method, headers, agent })
       onward.on('error', () => response.destroy())
+      // Who leaves has left the node, too.
+      if (fate === 'pass') response.on('close', () => onward.destroy())
       onward.on('response', (answer) => {
         if (fate === 'mute') {
           answer.resume().on('end', () => response.destroy())

@@ -6,12 +6,11 @@
  * empty file in MFS whose name is the CID: written after the commit and before the intent goes that names
  * it, removed after its pin was dropped. So there is always an intent or a record by which a sweep finds it.
  */
-import { CODEC_RAW, parseCid, printCid, type CidBytes } from '../../model/cid.ts'
+import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import { isCairnError } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import type { Mfs } from './mfs.ts'
 import { BUNDLES } from './paths.ts'
-import { means } from './refusals.ts'
 
 export interface Bundles {
   /** Durable when it returns; no error when it is there. */
@@ -20,29 +19,17 @@ export interface Bundles {
   forget(bundles: readonly CidBytes[]): Promise<void>
 }
 
-/** The identity CID of nothing: a file without a block. */
-const EMPTY_FILE = printCid(Uint8Array.of(1, CODEC_RAW, 0, 0))
-const FILES_A_REQUEST = 64
+const NOTHING = new Uint8Array(0)
 
 const recordOf = (bundle: CidBytes): string => `${BUNDLES}/${printCid(bundle)}`
 
 export function createBundles(mfs: Mfs): Bundles {
   return {
-    async record(bundle, options) {
-      try {
-        await mfs.linkInto(BUNDLES, EMPTY_FILE, printCid(bundle), options)
-      } catch (error) {
-        if (!means(error, 'nameTaken')) throw error
-      }
-    },
+    record: (bundle, options) => mfs.put(recordOf(bundle), NOTHING, options),
     async list(options) {
       return ((await mfs.list(BUNDLES, options)) ?? []).flatMap(bundleOfName)
     },
-    async forget(bundles) {
-      const paths = bundles.map(recordOf)
-      for (let at = 0; at < paths.length; at += FILES_A_REQUEST)
-        await mfs.remove(paths.slice(at, at + FILES_A_REQUEST))
-    },
+    forget: (bundles) => mfs.remove(bundles.map(recordOf)),
   }
 }
 

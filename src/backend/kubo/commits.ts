@@ -64,10 +64,12 @@ export class Committer {
     const own = { cid: rawCidOf(bytes), bytes }
     const spec = { dataset, purpose: number, blocks: [...content, own, ...blocks] }
     const intent = await importer.put(spec, needed, options)
-    checkSound(request)
-    // A sweep takes an intent for dead after an hour; what is sent now must have ended by then.
-    if (intent !== undefined && now() - intent.at > SOUND_MS) throw tooLate(dataset, number)
-    const outcome = await this.#place(request, own, options)
+    const mayGoOn = (): void => {
+      checkSound(request)
+      // A sweep takes an intent for dead after an hour; what is sent now must have ended by then.
+      if (intent !== undefined && now() - intent.at > SOUND_MS) throw tooLate(dataset, number)
+    }
+    const outcome = await this.#place(request, own, mayGoOn, options)
     if (outcome === 'committed' && intent !== undefined) tidy.later({ pins: [], intents: [intent] })
     return outcome
   }
@@ -106,7 +108,12 @@ export class Committer {
     return this.#proved(request, options)
   }
 
-  async #place(request: CommitRequest, own: Block, options?: CallOptions): Promise<CommitOutcome> {
+  async #place(
+    request: CommitRequest,
+    own: Block,
+    mayGoOn: () => void,
+    options?: CallOptions,
+  ): Promise<CommitOutcome> {
     const { mfs, importer, retryMs } = this.#tools
     let letGo: LetGo = () => {}
     const putAgain = async (): Promise<void> => {
@@ -115,7 +122,7 @@ export class Committer {
     }
     try {
       // A crash here leaves the blocks, held, and the intent. From the next line on the commit is.
-      const tools = { mfs, retryMs, putAgain }
+      const tools = { mfs, retryMs, mayGoOn, putAgain }
       const placed = await placeCommit(tools, pathOf(request), own.bytes, options)
       return placed === 'committed' ? await this.#proved(request, options) : placed
     } finally {
@@ -132,6 +139,7 @@ export class Committer {
       const [directories, there] = await Promise.all([
         history.directories(dataset, options),
         mfs.cidAt(path, options),
+        mfs.flush(path, options),
       ])
       // Whoever said that it was put there may have answered another request.
       if (there !== printCid(rawCidOf(bytes))) throw commitUnknown(path)

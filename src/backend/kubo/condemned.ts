@@ -65,7 +65,7 @@ export function createCondemned(mfs: Mfs, sweeps: LeaseFolder, waitMs: number): 
       for (let at = 0; at < sorted.length; at += CIDS_A_FILE) {
         const some = sorted.slice(at, at + CIDS_A_FILE)
         const path = `${CONDEMNED}/${sweep}/${some[0] ?? ''}`
-        await mfs.write(path, Buffer.from(some.join('\n')), options)
+        await mfs.put(path, Buffer.from(some.join('\n')), options)
       }
     },
     clear: (sweep) => mfs.remove([`${CONDEMNED}/${sweep}`]),

@@ -38,12 +38,15 @@ export function createHistory(mfs: Mfs): History {
     Number.isSafeInteger(number) && number >= 0
       ? mfs.read(commitPath(dataset, number), options)
       : undefined
+  /** `undefined`: the directory is not there. */
   const numbersIn = async (
     dataset: string,
     directory: number,
     options?: CallOptions,
-  ): Promise<number[]> =>
-    commitNumbers((await mfs.list(directoryPath(dataset, directory), options)) ?? [])
+  ): Promise<number[] | undefined> => {
+    const names = await mfs.list(directoryPath(dataset, directory), options)
+    return names && commitNumbers(names)
+  }
   const directories: History['directories'] = async (dataset, options) =>
     directoryNumbers((await mfs.list(datasetPath(dataset), options)) ?? [])
 
@@ -54,16 +57,32 @@ export function createHistory(mfs: Mfs): History {
     options?: CallOptions,
   ): Promise<number | undefined> => {
     if (than >= 0) {
-      const numbers = await numbersIn(dataset, directoryOf(than), options)
-      const last = numbers.at(-1)
+      const last = (await numbersIn(dataset, directoryOf(than), options))?.at(-1)
       const full = last !== undefined && (last + 1) % COMMITS_A_DIRECTORY === 0
       if (last !== undefined && last >= than && !full) return last
     }
-    for (const directory of (await directories(dataset, options)).reverse()) {
-      const last = (await numbersIn(dataset, directory, options)).at(-1)
-      if (last !== undefined) return last
+    const numbers = await firstOf(dataset, (all) => all.reverse(), options)
+    return numbers?.at(-1)
+  }
+
+  /** The numbers of the first directory, in the order asked for, that has any. */
+  const firstOf = async (
+    dataset: string,
+    order: (directories: number[]) => number[],
+    options?: CallOptions,
+  ): Promise<number[] | undefined> => {
+    for (let look = 1; ; look++) {
+      let gone = false
+      for (const directory of order(await directories(dataset, options))) {
+        const numbers = await numbersIn(dataset, directory, options)
+        // A prune took it since it was listed, so there are newer ones.
+        gone = numbers === undefined
+        if (gone) break
+        if (numbers !== undefined && numbers.length > 0) return numbers
+      }
+      if (!gone) return undefined
+      if (look === LOOKS) throw notAnAnswer('files/ls', 'names of directories that are not there')
     }
-    return undefined
   }
 
   /** Whether the commit that was read is still the one of its number, asked while others are. */
@@ -97,11 +116,8 @@ export function createHistory(mfs: Mfs): History {
       }
     },
     async oldest(dataset, options) {
-      for (const directory of await directories(dataset, options)) {
-        const [first] = await numbersIn(dataset, directory, options)
-        if (first !== undefined) return first
-      }
-      return undefined
+      const numbers = await firstOf(dataset, (all) => all, options)
+      return numbers?.[0]
     },
     async datasets(options) {
       const found: string[] = []

@@ -7,7 +7,7 @@
  * File name: `<UTC time>-<random>`. Content: JSON `{dataset, commit | label, pins, bundled, staging}`. An intent
  * is dead an hour after it was written, or an hour after the last renewal of its staging's lease.
  */
-import { CODEC_RAW, parseCid, printCid, type CidBytes } from '../../model/cid.ts'
+import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import { unreadable, VOID_MS, type LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
@@ -50,8 +50,6 @@ export interface DeadIntents {
   readonly paths: readonly string[]
 }
 
-/** The longest digest of an identity hash that IPFS takes. */
-const MAX_INLINE_BYTES = 128
 const AT_ONCE = 16
 
 export function createIntents(
@@ -60,12 +58,6 @@ export function createIntents(
   now: () => number,
   onError: (error: unknown) => void,
 ): Intents {
-  const put = async (name: string, bytes: Uint8Array, options?: CallOptions): Promise<void> => {
-    if (bytes.length > MAX_INLINE_BYTES) return mfs.write(`${INTENTS}/${name}`, bytes, options)
-    // A CID that holds its own bytes makes a small file in one call, without a block.
-    const cid = printCid(Uint8Array.from([1, CODEC_RAW, 0, ...varintOf(bytes.length), ...bytes]))
-    return mfs.linkInto(INTENTS, cid, name, options)
-  }
   const names = async (options?: CallOptions): Promise<string[]> =>
     ((await mfs.list(INTENTS, options)) ?? []).filter((name) => timeOfName(name) !== undefined)
 
@@ -81,8 +73,9 @@ export function createIntents(
     async write(spec, options) {
       const at = now()
       const name = timedName(at)
-      await put(name, Buffer.from(intentJson(spec)), options)
-      return { path: `${INTENTS}/${name}`, pins: spec.pins, at }
+      const path = `${INTENTS}/${name}`
+      await mfs.put(path, Buffer.from(intentJson(spec)), options)
+      return { path, pins: spec.pins, at }
     },
 
     async deadAt(moment, options) {
@@ -98,10 +91,10 @@ export function createIntents(
         if (content === undefined) return
         if (content === 'unreadable') {
           ignored.push(name)
-          onError(unreadable(`${INTENTS}/${name}`))
+          onError(unreadable([`${INTENTS}/${name}`]))
         } else if (isDead(signs.get(content.staging ?? '') ?? -Infinity)) dead.set(name, content)
       })
-      const ended = leases.filter(({ sign }) => isDead(sign)).map(({ path }) => path)
+      const ended = leases.filter(({ sign }) => isDead(sign)).flatMap(({ paths }) => paths)
       return {
         names: new Set([...dead.keys(), ...ignored]),
         pins: [...dead.values()].flatMap(({ pins, bundled }) => (bundled ? [] : pins)),
@@ -119,7 +112,7 @@ export function createIntents(
         let missed = false
         await mapAtOnce(news, AT_ONCE, async (name) => {
           const content = await read(name, options)
-          if (content === 'unreadable') throw unreadable(`${INTENTS}/${name}`)
+          if (content === 'unreadable') throw unreadable([`${INTENTS}/${name}`])
           seen.add(name)
           // Gone since it was listed: its pins may be named by another file now, written before it went.
           if (content === undefined) missed = true
@@ -158,5 +151,3 @@ function parseIntent(bytes: Uint8Array): Content | 'unreadable' {
     return 'unreadable'
   }
 }
-
-const varintOf = (length: number): number[] => (length < 0x80 ? [length] : [0x80, 1])

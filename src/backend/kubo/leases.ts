@@ -2,8 +2,9 @@
  * Leases: small files that say that somebody is alive. One kind of them lies in each of three folders:
  * what an owner of a backend asked for, stagings, sweeps.
  *
- * File name: `<UTC time>-<random>`. Content: JSON `{note, since, renewed}`, rewritten every ten minutes.
- * A lease is void an hour after its last renewal. Its owner stops believing in it long before, so that
+ * File name: `<UTC time>-<random>`, with `.<n>` behind it for the nth renewal, which is a file of its own
+ * (`Mfs.put`), there before the one before it goes. Content: JSON `{note, since, renewed}`. A lease is
+ * renewed every ten minutes, and void an hour after its last renewal. Its owner stops believing in it long before, so that
  * what it has sent by then has come to its end when others stop believing, too; a process that slept
  * through that time does not get its lease back.
  */
@@ -21,9 +22,10 @@ export const SOUND_MS: number = 30 * 60 * 1000
 const LAST_RENEWAL_MS = 45 * 60 * 1000
 const AT_ONCE = 16
 
-export interface LeaseFile {
+/** What the files of a lease say. */
+export interface FoundLease {
   readonly name: string
-  readonly path: string
+  readonly paths: readonly string[]
   /** When its owner was last known to be alive. */
   readonly sign: number
   /** `undefined`: it cannot be read. */
@@ -45,13 +47,15 @@ interface Home {
 /** One that this process holds. */
 export class KuboLease {
   readonly name: string
-  readonly path: string
   readonly #home: Home
   readonly #note: string
   readonly #since: number
   readonly #timer: NodeJS.Timeout
+  /** Those that may be there. */
+  #paths: string[] = []
+  #writes = 0
   #renewed: number
-  #written = false
+  #renewing: Promise<void> | undefined
   #lost = false
 
   constructor(home: Home, note: string) {
@@ -60,20 +64,26 @@ export class KuboLease {
     this.#since = home.now()
     this.#renewed = this.#since
     this.name = timedName(this.#since)
-    this.path = `${home.folder}/${this.name}`
     this.#timer = setInterval(() => this.#renew(), RENEW_MS).unref()
   }
 
-  /** Puts the file there, or renews it. */
+  get paths(): readonly string[] {
+    return this.#paths
+  }
+
+  /** Puts the first file there, or renews it. */
   async write(options?: CallOptions): Promise<void> {
-    const { mfs, now } = this.#home
+    const { mfs, folder, now } = this.#home
     const at = now()
     const content = { note: this.#note, since: this.#since, renewed: at }
-    const bytes = Buffer.from(JSON.stringify(content))
-    if (this.#written) await mfs.rewrite(this.path, bytes, options)
-    else await mfs.write(this.path, bytes, options)
-    this.#written = true
+    const before = this.#paths
+    const path = `${folder}/${nameOfFile(this.name, this.#writes++)}`
+    this.#paths = [...before, path]
+    await mfs.put(path, Buffer.from(JSON.stringify(content)), options)
     this.#renewed = at
+    if (before.length === 0) return
+    await mfs.remove(before)
+    this.#paths = this.#paths.filter((one) => !before.includes(one))
   }
 
   /** Whether what is done now is done under the lease. Once it was not, it never is again. */
@@ -81,24 +91,30 @@ export class KuboLease {
     return !this.#isLost() && this.#home.now() - this.#renewed <= SOUND_MS
   }
 
-  /** No more renewals. The file stays. */
+  /** No more renewals. The files stay. */
   stop(): void {
     clearInterval(this.#timer)
     this.#home.stopped(this)
   }
 
   /**
-   * No more renewals, and the file goes, after what lies at the paths `along`. What could not be removed
+   * No more renewals, and the files go, after what lies at the paths `along`. What could not be removed
    * is removed when the next lease is taken, or at the end; until then it counts for nothing here.
    */
   async release(along: readonly string[] = []): Promise<void> {
     this.stop()
-    await this.#home.remove([...along, this.path])
+    await this.settled()
+    await this.#home.remove([...along, ...this.#paths])
+  }
+
+  /** Waits for a renewal that is under way. */
+  async settled(): Promise<void> {
+    await this.#renewing
   }
 
   #renew(): void {
     if (this.#isLost()) this.stop()
-    else this.write().catch(this.#home.onError)
+    else this.#renewing = this.write().catch(this.#home.onError)
   }
 
   #isLost(): boolean {
@@ -143,18 +159,28 @@ export class LeaseFolder {
     return lease
   }
 
-  /** All files, void ones, too. */
-  async list(options?: CallOptions): Promise<LeaseFile[]> {
+  /** All of them, void ones, too. */
+  async list(options?: CallOptions): Promise<FoundLease[]> {
     const { mfs, folder } = this.#home
-    const names = (await mfs.list(folder, options)) ?? []
-    const isLiving = (name: string): boolean =>
-      !this.#failed.has(name) && !this.#owed.has(`${folder}/${name}`)
-    const living = names.filter(isLiving)
-    const files = await mapAtOnce(living, AT_ONCE, (name) => this.#read(name, options))
-    return files.filter((file) => file !== undefined)
+    const found = new Map<string, FoundLease>()
+    for (;;) {
+      const files = (await mfs.list(folder, options)) ?? []
+      const counting = files.filter((file) => !this.#owed.has(`${folder}/${file}`))
+      const news = [...filesByLease(counting)].filter(
+        ([name]) => !found.has(name) && !this.#failed.has(name),
+      )
+      let missed = false
+      await mapAtOnce(news, AT_ONCE, async ([name, itsFiles]) => {
+        const lease = await this.#read(name, itsFiles, options)
+        if (lease === undefined) missed = true
+        else found.set(name, lease)
+      })
+      // Gone since it was listed: it ended, or there is a newer file of it.
+      if (!missed) return [...found.values()]
+    }
   }
 
-  isVoid({ sign }: LeaseFile): boolean {
+  isVoid({ sign }: FoundLease): boolean {
     return this.#home.now() - sign > VOID_MS
   }
 
@@ -165,9 +191,10 @@ export class LeaseFolder {
 
   /** Releases all that were neither stopped nor released. */
   async releaseAll(): Promise<void> {
-    for (const { path } of this.#running) this.#owed.add(path)
+    const running = [...this.#running]
     this.stop()
-    await this.#removeOwed()
+    await Promise.all(running.map((lease) => lease.settled()))
+    await this.#remove(running.flatMap(({ paths }) => paths))
   }
 
   async #remove(paths: readonly string[]): Promise<void> {
@@ -181,16 +208,19 @@ export class LeaseFolder {
     for (const path of paths) this.#owed.delete(path)
   }
 
-  async #read(name: string, options?: CallOptions): Promise<LeaseFile | undefined> {
-    const made = timeOfName(name)
-    if (made === undefined) return undefined
+  /** What its newest file says. `undefined`: that is gone. */
+  async #read(
+    name: string,
+    files: readonly string[],
+    options?: CallOptions,
+  ): Promise<FoundLease | undefined> {
     const { mfs, folder } = this.#home
-    const path = `${folder}/${name}`
-    const bytes = await mfs.read(path, options)
+    const paths = files.map((file) => `${folder}/${file}`)
+    const bytes = await mfs.read(paths.at(-1) ?? '', options)
     if (bytes === undefined) return undefined
-    const content = parseContent(bytes)
-    if (content === undefined) return { name, path, sign: made, note: undefined }
-    return { name, path, sign: Math.max(made, content.renewed), note: content.note }
+    const made = timeOfName(name) ?? 0
+    const { note, renewed = made } = parseContent(bytes) ?? {}
+    return { name, paths, sign: Math.max(made, renewed), note }
   }
 }
 
@@ -201,20 +231,38 @@ export async function leaseNotes(
   options?: CallOptions,
 ): Promise<string[]> {
   const notes: string[] = []
-  for (const file of await folder.list(options)) {
-    if (file.note === undefined) {
-      if (!folder.isVoid(file)) throw unreadable(file.path)
-      onError(unreadable(file.path))
-    } else if (!folder.isVoid(file)) notes.push(file.note)
+  for (const lease of await folder.list(options)) {
+    if (lease.note === undefined) {
+      if (!folder.isVoid(lease)) throw unreadable(lease.paths)
+      onError(unreadable(lease.paths))
+    } else if (!folder.isVoid(lease)) notes.push(lease.note)
   }
   return notes
 }
 
-export function unreadable(path: string): CairnError {
+export function unreadable(paths: readonly string[]): CairnError {
+  const path = paths.at(-1) ?? ''
   return new CairnError('busy', `What ${path} keeps from being freed cannot be read.`, {
     hint: 'It counts for an hour after it was made. `ipfs files read` shows it; remove it if it is nobody’s.',
     path,
   })
+}
+
+const LEASE_FILE = /^(?<name>.+-[0-9a-f]{12})(?:\.(?<renewal>\d{1,9}))?$/
+
+const nameOfFile = (name: string, renewal: number): string =>
+  renewal === 0 ? name : `${name}.${renewal}`
+
+/** The files of each lease, the newest last. Other names are other people's. */
+function filesByLease(files: readonly string[]): Map<string, string[]> {
+  const known = files.flatMap((file) => {
+    const { name = '', renewal = '0' } = LEASE_FILE.exec(file)?.groups ?? {}
+    return timeOfName(name) === undefined ? [] : { file, name, renewal: Number(renewal) }
+  })
+  const leases = new Map<string, string[]>()
+  for (const { file, name } of known.sort((a, b) => a.renewal - b.renewal))
+    leases.set(name, [...(leases.get(name) ?? []), file])
+  return leases
 }
 
 function parseContent(bytes: Uint8Array): { note: string; renewed: number } | undefined {

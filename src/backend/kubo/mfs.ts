@@ -6,10 +6,17 @@
  * arrives last may write a root without the other, and that root is what a killed node starts from.
  */
 import type { CallOptions } from '../../store/backend.ts'
+import { posix } from 'node:path'
+import { CODEC_RAW, printCid, rawCidOf } from '../../model/cid.ts'
 import { mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { createQueue } from './queue.ts'
 import { means } from './refusals.ts'
+
+export interface ChangeOptions extends CallOptions {
+  /** Asked when it is this change's turn, however long it waited; throws where it must not be sent now. */
+  readonly mayGoOn?: () => void
+}
 
 export interface Mfs {
   /** The names in a directory, unsorted; `undefined` when there is no such directory. */
@@ -20,10 +27,17 @@ export interface Mfs {
   /** With its parents; no error when it exists. */
   makeDirectory(path: string, options?: CallOptions): Promise<void>
   /** Puts what `cid` names at `path`, where the directory must be and the name must be free. */
-  link(cid: string, path: string, options?: CallOptions): Promise<void>
-  /** As `link`, and makes the directory where it is missing. */
-  linkInto(directory: string, cid: string, name: string, options?: CallOptions): Promise<void>
-  /** Replaces the file. Makes the directories. */
+  link(cid: string, path: string, options?: ChangeOptions): Promise<void>
+  /**
+   * A small file, under a name that nobody gives to other bytes: there whole or not at all, and no error
+   * when it is there. Makes the directories.
+   */
+  put(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
+  /**
+   * Replaces the file. Makes the directories. For what others may rely on there is `put`: here the node
+   * takes the bytes into a file that is open and there already, which another change beside it can leave
+   * empty or as it was, and of a sender that dies it keeps what came.
+   */
   write(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
   /** Replaces a file that is there. */
   rewrite(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
@@ -35,16 +49,24 @@ export interface Mfs {
 
 /** Each time another process was first with a further directory of one path, or its file. */
 const TIMES_SECOND = 8
+/** The longest digest of an identity hash that IPFS takes. */
+const MAX_INLINE_BYTES = 128
+const RAW = { 'cid-codec': 'raw', mhtype: 'sha2-256' }
+/** Keeps the address of a request well under the limits of proxies, and the 10,000 arguments of Kubo's. */
+const PATHS_A_REQUEST = 64
 
 export function createMfs(client: KuboClient): Mfs {
   const queue = createQueue()
   const change = async (
     command: string,
     query: Parameters<KuboClient['write']>[1],
-    options?: CallOptions,
+    options?: ChangeOptions,
     files?: Parameters<KuboClient['write']>[2],
   ): Promise<void> => {
-    const answer = await queue(() => client.write(command, query, files, options), options?.signal)
+    const answer = await queue(() => {
+      options?.mayGoOn?.()
+      return client.write(command, query, files, options)
+    }, options?.signal)
     // Kubo has nothing to say when these are done; it may have done it, whoever said this.
     if (command !== 'files/flush' && answer.length > 0)
       throw notAnAnswer(command, answer.toString(), { sent: true })
@@ -69,6 +91,14 @@ export function createMfs(client: KuboClient): Mfs {
     }
   }
 
+  const letGo = async (cid: string): Promise<void> => {
+    try {
+      await client.write('pin/rm', { arg: cid, recursive: true })
+    } catch (error) {
+      if (!means(error, 'notPinned')) throw error
+    }
+  }
+
   const link: Mfs['link'] = (cid, path, options) =>
     change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options)
   const makeDirectory: Mfs['makeDirectory'] = (path, options) =>
@@ -90,13 +120,31 @@ export function createMfs(client: KuboClient): Mfs {
     },
     makeDirectory,
     link,
-    async linkInto(directory, cid, name, options) {
+    async put(path, bytes, options) {
+      const inline = inlineCid(bytes)
+      const cid = printCid(inline ?? rawCidOf(bytes))
+      const send = (pin: boolean): Promise<unknown> =>
+        client.write('block/put', { ...RAW, pin }, [{ name: 'block', chunks: [bytes] }], options)
+      let pinned = false
+      if (inline === undefined) await send(false)
       try {
-        await link(cid, `${directory}/${name}`, options)
-      } catch (error) {
-        if (!means(error, 'pathMissing')) throw error
-        await makeDirectory(directory, options)
-        await link(cid, `${directory}/${name}`, options)
+        for (let times = 1; ; times++) {
+          try {
+            return await link(cid, path, options)
+          } catch (error) {
+            if (means(error, 'nameTaken'))
+              return await change('files/flush', { arg: path }, options)
+            if (times === TIMES_SECOND) throw error
+            if (means(error, 'directoryMissing')) await makeDirectory(posix.dirname(path), options)
+            else if (means(error, 'blockMissing') && inline === undefined && !pinned) {
+              // A collection came between. A death before it is let go of leaves a pin of one small block.
+              pinned = true
+              await send(true)
+            } else if (!means(error, 'putAside')) throw error
+          }
+        }
+      } finally {
+        if (pinned) await letGo(cid)
       }
     },
     write: (path, bytes, options) =>
@@ -110,9 +158,19 @@ export function createMfs(client: KuboClient): Mfs {
       change('files/write', { arg: path, truncate: true, 'cid-version': 1 }, options, [
         { name: 'file', chunks: [bytes] },
       ]),
-    remove: (paths) => change('files/rm', { arg: paths, force: true }),
+    async remove(paths) {
+      for (let at = 0; at < paths.length; at += PATHS_A_REQUEST)
+        await change('files/rm', { arg: paths.slice(at, at + PATHS_A_REQUEST), force: true })
+    },
     flush: (path, options) => change('files/flush', { arg: path }, options),
   }
+}
+
+/** A CID that holds its own bytes: such a file is made in one call, and without a block. */
+function inlineCid(bytes: Uint8Array): Uint8Array | undefined {
+  if (bytes.length > MAX_INLINE_BYTES) return undefined
+  const length = bytes.length < 0x80 ? [bytes.length] : [0x80, 1]
+  return Uint8Array.from([1, CODEC_RAW, 0, ...length, ...bytes])
 }
 
 function namesIn(answer: Buffer): string[] {

@@ -13,18 +13,21 @@ import { mayHaveRun, means } from './refusals.ts'
 
 const FIRST_PAUSE_MS = 50
 const LONGEST_PAUSE_MS = 1_000
+const MOST_ASIDE = 8
 
 export interface Placing {
   readonly mfs: Mfs
   /** How long a node that cannot be reached is tried again. */
   readonly retryMs: number
+  /** Throws where what the commit names may be gone. */
+  readonly mayGoOn: () => void
   /** Puts the commit's block on the node once more, and holds it until the commit has settled. */
   readonly putAgain: () => Promise<void>
 }
 
 /** `bytes` must have been put on the node; `path` is where they go. */
 export async function placeCommit(
-  { mfs, retryMs, putAgain }: Placing,
+  { mfs, retryMs, mayGoOn, putAgain }: Placing,
   path: string,
   bytes: Uint8Array,
   options?: CallOptions,
@@ -32,14 +35,21 @@ export async function placeCommit(
   const cid = printCid(rawCidOf(bytes))
   const giveUpAt = performance.now() + retryMs
   let collected = false
+  let aside = 0
   /** Whether a try may have taken effect without telling. */
   let unsure = false
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
     try {
-      await mfs.link(cid, path, options)
+      await mfs.link(cid, path, { ...options, mayGoOn })
+      unsure = true
+      await mfs.flush(path, options)
       return 'committed'
     } catch (error) {
       if (means(error, 'nameTaken')) return ownerOf(mfs, path, bytes, options)
+      if (means(error, 'putAside') && ++aside < MOST_ASIDE) {
+        unsure = true
+        continue
+      }
       if (means(error, 'blockMissing') && !collected) {
         // In nobody's hold between its import and here, it was taken by a garbage collection.
         collected = true

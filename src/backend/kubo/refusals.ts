@@ -29,6 +29,7 @@ export type Meaning =
   | 'directoryMissing'
   | 'nameTaken'
   | 'madeMeanwhile'
+  | 'putAside'
   | 'hashMismatch'
   | 'badBlock'
   | 'notPinned'
@@ -46,6 +47,8 @@ const MEANINGS: Readonly<Record<Meaning, RegExp>> = {
   nameTaken: /directory already has entry by that name$/,
   /** Of two that make one directory or one file at once, this is the one that came second. */
   madeMeanwhile: /^(file already exists|directory already has entry by that name)$/,
+  /** What `files cp` put may be there or not: its directory was read anew meanwhile, for another change. */
+  putAside: /^cp: cannot flush the created file .*: file does not exist$/,
   hashMismatch: /mismatch in content integrity/,
   /** A block of an import does not decode, or is too large. */
   badBlock: /^import failed at block /,
@@ -76,7 +79,8 @@ export function refusalOf(status: number, body: Buffer, where: string): CairnErr
   }
   const text = body.toString('utf8')
   if (status === 500) return new KuboRefusal(messageIn(text), where)
-  const proxy = status === 502 || status === 503 || status === 504
+  // A proxy's own: it has no node, or gave up waiting for one that may be at it still.
+  const proxy = status > 500 || status === 408 || status === 499
   return new CairnError(
     proxy ? 'backend_unavailable' : 'backend_refused',
     `${where} answered HTTP ${status}: ${text.trim().slice(0, 200)}`,

@@ -16,15 +16,13 @@ import type { Intent } from './intents.ts'
 import type { KuboLease } from './leases.ts'
 import { createQueue } from './queue.ts'
 import type { Tidy } from './tidy.ts'
-import { allThere, lookBefore } from './whole.ts'
+import { lookBefore } from './whole.ts'
 
 const BATCH_BYTES = 16 * 1024 * 1024
 /** The first is smaller, so that the node has something to do soon. */
 const FIRST_BATCH_BYTES = 4 * 1024 * 1024
 /** Each block that is held has its line in an intent and its question to the node. */
 const BATCH_HELD = 4_000
-/** From so many on they get one pin for all. */
-const BUNDLED_FROM = 8
 
 export interface StagingTools {
   readonly client: KuboClient
@@ -51,7 +49,6 @@ export class KuboStaging implements Staging {
   readonly #dataset: string
   readonly #label: string
   readonly #inTurn = createQueue()
-  readonly #intents: Intent[] = []
   readonly #bundled: Intent[] = []
   readonly #forNow: LetGo[] = []
   #waiting = noBatch()
@@ -119,7 +116,7 @@ export class KuboStaging implements Staging {
       const gathered = this.#bundled.splice(0)
       const bundles = gathered.flatMap(({ pins }) => pins)
       if (outcome === 'committed') {
-        tidy.later({ intents: [...this.#intents, ...gathered], bundles, lease: lease.path })
+        tidy.later({ intents: gathered, bundles, lease: lease.paths })
       } else if (!this.#isNamed) {
         tidy.later({ pins: bundles, intents: gathered })
       }
@@ -190,14 +187,7 @@ export class KuboStaging implements Staging {
     // Beside what is sent: a look that comes late takes more to have been there, which is then read.
     const looking = lookBefore(client, toHold, options)
     looking.catch(() => {})
-    if (toHold.length >= BUNDLED_FROM) {
-      this.#bundled.push(await importer.putBundled(this.#specOf(blocks), toHold, options))
-    } else {
-      const needed = await importer.pinsNeeded(blocks, options)
-      const intent = await importer.put(this.#specOf(blocks), needed, options)
-      if (intent !== undefined) this.#intents.push(intent)
-      await allThere(client, toHold, options)
-    }
+    this.#bundled.push(await importer.putBundled(this.#specOf(blocks), toHold, options))
     const makeWhole = await looking
     await makeWhole(options)
   }

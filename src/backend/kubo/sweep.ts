@@ -12,7 +12,7 @@
  * them is offered again, by the intents of the dead and by who prunes.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CairnError, isCairnError, throwIfAborted } from '../../errors.ts'
+import { CairnError, throwIfAborted } from '../../errors.ts'
 import { cidKey, printCid, type CidBytes } from '../../model/cid.ts'
 import type { Backend, CallOptions, Freed, HeldCid, Sweep } from '../../store/backend.ts'
 import { notAnAnswer } from './answers.ts'
@@ -22,7 +22,7 @@ import type { Bundles } from './bundles.ts'
 import type { Calls } from './calls.ts'
 import type { Condemned } from './condemned.ts'
 import type { DeadIntents, Intents } from './intents.ts'
-import type { KuboLease, LeaseFile, LeaseFolder } from './leases.ts'
+import type { KuboLease, FoundLease, LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
 import { PINS_A_REQUEST, type PinType } from './pins.ts'
 import { unnamedPins, unpin, unpinningEnded } from './unpin.ts'
@@ -30,7 +30,6 @@ import { unnamedPins, unpin, unpinningEnded } from './unpin.ts'
 /** Others may drop pins meanwhile, but not each that is listed anew. */
 const MOST_PASSES = 5
 const PAUSE_MS = 100
-const FILES_A_REQUEST = 64
 
 export interface SweepTools {
   readonly client: KuboClient
@@ -74,7 +73,7 @@ async function takeTurn(
     await lease.release()
     // Two that came at once must not step aside for each other again and again.
     const pause = PAUSE_MS * (0.5 + Math.random())
-    if (performance.now() + pause > giveUpAt) throw busy(others[0]?.path ?? '')
+    if (performance.now() + pause > giveUpAt) throw busy(others[0]?.paths[0] ?? '')
     await sleep(pause)
     throwIfAborted(options.signal)
   }
@@ -84,7 +83,7 @@ async function liveOthers(
   sweeps: LeaseFolder,
   own: KuboLease,
   options?: CallOptions,
-): Promise<LeaseFile[]> {
+): Promise<FoundLease[]> {
   try {
     const files = await sweeps.list(options)
     return files.filter((file) => file.name !== own.name && !sweeps.isVoid(file))
@@ -99,10 +98,10 @@ async function removeVoid({ sweeps, leases, condemned, mfs }: SweepTools): Promi
   for (const file of await sweeps.list()) {
     if (!sweeps.isVoid(file)) continue
     await condemned.clear(file.name)
-    await mfs.remove([file.path])
+    await mfs.remove(file.paths)
   }
   const leftLeases = (await leases.list()).filter((file) => leases.isVoid(file))
-  for (const { path } of leftLeases) await mfs.remove([path])
+  await mfs.remove(leftLeases.flatMap(({ paths }) => paths))
 }
 
 class KuboSweep implements Sweep {
@@ -205,7 +204,8 @@ class KuboSweep implements Sweep {
       const pins = await unnamedPins(client, new Set(left), options)
       // Kubo does not say how far a request came that stopped half-way.
       if (size === 1 && left.length > pins.size) onDone(left.length - pins.size)
-      await condemned.write(this.#lease.name, [...pins.keys()], options)
+      // Those of a later pass are on it.
+      if (pass === 1) await condemned.write(this.#lease.name, [...pins.keys()], options)
       const live = await intents.livePins(this.#dead, options)
       for (const cid of pins.keys()) if (live.has(cid)) spared.add(cid)
       const doomed = [...pins].filter(([cid]) => !spared.has(cid))
@@ -230,8 +230,8 @@ class KuboSweep implements Sweep {
         left.push(...(await unpin(task, cids, type, size)))
       }
     } catch (error) {
-      const mayRunStill = isCairnError(error) && error.details['sent'] === true
-      if (mayRunStill && !(await unpinningEnded(client))) {
+      // Of two requests at once this may be the error of the one that is surely over.
+      if (!(await unpinningEnded(client))) {
         this.#unsure = true
         this.#lease.stop()
       }
@@ -242,9 +242,7 @@ class KuboSweep implements Sweep {
 
   /** What they told of is known to be gone, or needed. */
   async #removeIntents(): Promise<void> {
-    const { paths } = this.#dead
-    for (let at = 0; at < paths.length; at += FILES_A_REQUEST)
-      await this.#tools.mfs.remove(paths.slice(at, at + FILES_A_REQUEST))
+    await this.#tools.mfs.remove(this.#dead.paths)
   }
 }
 

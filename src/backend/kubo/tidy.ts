@@ -20,8 +20,8 @@ interface Leftovers {
   readonly intents: readonly Intent[]
   /** Get records before the intents go, which tell of them. */
   readonly bundles?: readonly CidBytes[]
-  /** The file of the lease by which the intents lived; it goes last. */
-  readonly lease?: string
+  /** The files of the lease by which the intents lived; they go last. */
+  readonly lease?: readonly string[]
 }
 
 export interface Tidy {
@@ -82,11 +82,12 @@ export function createTidy(tools: TidyTools): Tidy {
   }
   const removeFiles = async (some: readonly Leftovers[]): Promise<void> => {
     const done = some.flatMap((one) => one.intents)
-    const last = some.flatMap(({ lease }) => lease ?? [])
-    if (await sweeping()) await writeUnion(done.flatMap(({ pins }) => pins))
-    else last.push(...kept.splice(0))
-    const paths = [...done.map(({ path }) => path), ...last]
-    if (paths.length > 0) await mfs.remove(paths)
+    const last = some.flatMap(({ lease = [] }) => lease)
+    const isSweeping = await sweeping()
+    if (isSweeping) await writeUnion(done.flatMap(({ pins }) => pins))
+    else last.push(...kept)
+    await mfs.remove([...done.map(({ path }) => path), ...last])
+    if (!isSweeping) kept = []
   }
   const work = async (): Promise<void> => {
     await pause()

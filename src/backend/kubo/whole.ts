@@ -5,7 +5,6 @@
  */
 import { cidMatches, type Block } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
-import { missingBlock } from '../../store/proved.ts'
 import { getBlocks, hasBlocks } from './blocks.ts'
 import type { KuboClient } from './client.ts'
 import { healBlocks } from './heal.ts'
@@ -41,15 +40,4 @@ export async function lookBefore(
       if (wrong.length > 0) await healBlocks(client, wrong, call)
     }
   }
-}
-
-export async function allThere(
-  client: KuboClient,
-  blocks: readonly Block[],
-  options?: CallOptions,
-): Promise<void> {
-  const cids = blocks.map(({ cid }) => cid)
-  const there = await hasBlocks(client, cids, options)
-  const lacking = cids.find((_, i) => there[i] !== true)
-  if (lacking !== undefined) throw missingBlock(lacking, 'a block that was just sent,')
 }

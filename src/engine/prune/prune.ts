@@ -11,6 +11,7 @@
  * Dying before 2 changes nothing; after it a prune made again has the rest to do, for it frees whatever
  * has no mark, whoever forgot it. A block that is missing where it is needed stops it before 4.
  */
+import { CairnError } from '../../errors.ts'
 import type { Commit } from '../../model/commit.ts'
 import type { Freed, Sweep } from '../../store/backend.ts'
 import type { Verdict } from '../../retention/decide.ts'
@@ -139,9 +140,22 @@ async function newestCommits(context: Context, signal: AbortSignal | undefined):
   const newest: Commit[] = []
   for (const dataset of await context.backend.datasets({ signal })) {
     const pointer = await Pointer.open(context, dataset, signal)
-    if (pointer !== undefined) newest.push(pointer.seen.commit)
+    // What it needs would count as needed by nobody.
+    if (pointer === undefined) throw namedOnly(dataset)
+    newest.push(pointer.seen.commit)
   }
   return newest
+}
+
+function namedOnly(dataset: string): CairnError {
+  return new CairnError(
+    'store_changed',
+    `The store names the dataset ${dataset}, and has no commit of it.`,
+    {
+      hint: 'Is it being emptied, or restored? Nothing was freed; prune again when that is over.',
+      dataset,
+    },
+  )
 }
 
 /** Step 3. Leases are read after the commit: who took one before it is seen, who comes later sees it. */
