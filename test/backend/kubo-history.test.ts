@@ -7,7 +7,7 @@ import { openKubo, type KuboOptions } from '../../src/backend/kubo/index.ts'
 import { cborBlock, printCid, rawCidOf } from '../../src/model/cid.ts'
 import type { Backend, CommitRequest } from '../../src/store/backend.ts'
 import { askNode, closing, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
-import { startNodeProxy, type NodeProxy } from '../helpers/node-proxy.ts'
+import { startNodeProxy, type Fate, type NodeProxy } from '../helpers/node-proxy.ts'
 
 let node: KuboNode
 const cleanups: (() => Promise<void>)[] = []
@@ -123,6 +123,35 @@ test('pruned directories are gone for readers, and their numbers are not given a
   expect(await backend.commit(request(515, made[514]?.bytes))).toBe('committed')
 })
 
+test('who lists directories that are pruned before they are read looks again', async () => {
+  const [first] = await commitChain(await open(node.url), 1)
+  const later = randomBytes(20)
+  const move = async (): Promise<void> => {
+    await askNode(node.url, 'files/mkdir', { arg: directory(2), parents: 'true' })
+    await askNode(node.url, 'files/cp', [
+      ['arg', `/ipfs/${printCid(Uint8Array.from([1, 0x55, 0, later.length, ...later]))}`],
+      ['arg', `${directory(2)}/0000000512`],
+    ])
+    await prune(0)
+  }
+  for (const ask of ['newest', 'oldest', 'datasets'] as const) {
+    let moved = false
+    const [backend] = await openThrough(node.url, async (call): Promise<Fate> => {
+      if (call === `files/ls ${directory(0)}` && !moved) {
+        moved = true
+        await move()
+      }
+      return 'pass'
+    })
+    if (ask === 'newest') expect(await backend.newest('main', -1)).toMatchObject({ number: 512 })
+    else if (ask === 'oldest') expect(await backend.oldest('main')).toBe(512)
+    else expect(await backend.datasets()).toEqual(['main'])
+    expect(moved).toBe(true)
+    await askNode(node.url, 'files/rm', { arg: '/cairn', force: 'true' })
+    await (await open(node.url)).commit({ ...request(0, undefined), bytes: first?.bytes ?? later })
+  }
+})
+
 test('a commit built on another commit than the one that is there now is refused', async () => {
   const backend = await open(node.url)
   const [, forgotten] = await commitChain(backend, 2)
@@ -147,7 +176,7 @@ test('a commit that sleeps while its directory is pruned is not made', async () 
   const asleep = new Promise<void>((resolve) => {
     sleep = resolve
   })
-  const [sleeper] = await openThrough(node.url, async (call) => {
+  const [sleeper] = await openThrough(node.url, async (call): Promise<Fate> => {
     if (!call.startsWith('files/cp')) return 'pass' as const
     sleep()
     await woken

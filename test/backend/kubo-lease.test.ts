@@ -6,7 +6,7 @@ import { printCid, rawCidOf } from '../../src/model/cid.ts'
 import type { Backend, HeldBlock } from '../../src/store/backend.ts'
 import { leaf, linking, pinsOf, request } from '../helpers/kubo-blocks.ts'
 import { askNode, startKuboNode, type KuboNode } from '../helpers/kubo-node.ts'
-import { startNodeProxy, type NodeProxy } from '../helpers/node-proxy.ts'
+import { startNodeProxy, type Fate, type NodeProxy } from '../helpers/node-proxy.ts'
 
 const MINUTE = 60_000
 
@@ -75,6 +75,27 @@ test('a lease is renewed as long as its owner lives, and gone when it closes', a
   await pass(180)
   expect(await other.leases()).toEqual(['a reader'])
   await backend.close()
+  expect(await other.leases()).toEqual([])
+})
+
+test('a lease that is renewed between its listing and its reading is still found, in one file', async () => {
+  withFakeIntervals()
+  const owner = await open()
+  const taken = await owner.lease('a reader')
+  let renewals = 0
+  const proxy = await startNodeProxy(node.url, async (call): Promise<Fate> => {
+    if (call.startsWith('files/read /cairn/leases/') && renewals++ < 2) await pass(10)
+    return 'pass'
+  })
+  cleanups.push(() => proxy.close())
+  const other = await open(proxy.url)
+  expect(await other.leases()).toEqual(['a reader'])
+  expect(renewals).toBe(3)
+  const files = JSON.parse(await askNode(node.url, 'files/ls', { arg: '/cairn/leases' })) as {
+    Entries: { Name: string }[]
+  }
+  expect(files.Entries.map(({ Name }) => Name.slice(-2))).toEqual(['.2'])
+  await taken.release()
   expect(await other.leases()).toEqual([])
 })
 

@@ -19,7 +19,7 @@ const done: Answer = (_request, response) => response.end()
 function commitNode(
   cp: Answer,
   read: () => string | undefined,
-  mkdir: Answer = done,
+  { mkdir = done, flush = done }: { readonly mkdir?: Answer; readonly flush?: Answer } = {},
 ): Promise<string> {
   return fakeNode((request, response) => {
     const command = (request.url ?? '').replace(/^\/api\/v0\/|\?.*/g, '')
@@ -27,7 +27,7 @@ function commitNode(
     if (command === 'files/cp') return cp(request, response)
     if (command === 'dag/import') return response.end('{"Stats":{"BlockCount":1}}\n')
     if (command === 'files/mkdir') return mkdir(request, response)
-    if (command === 'files/flush') return response.end()
+    if (command === 'files/flush') return flush(request, response)
     const stored = read()
     if (command === 'files/ls' && stored !== undefined) {
       return response.end('{"Entries":[{"Name":"00000000"}]}')
@@ -110,10 +110,85 @@ test.each([
     }
     const mkdir: Answer = (request, response) =>
       (++asked > refusals ? done : refusal('file already exists'))(request, response)
-    const backend = await open(await commitNode(cp, () => stored, mkdir))
+    const backend = await open(await commitNode(cp, () => stored, { mkdir }))
     const committing = backend.commit(someCommit)
     if (refusals === Infinity) await expectCode(committing, 'backend_refused')
     else expect(await committing).toBe('committed')
     expect(asked).toBe(times)
   },
 )
+
+/** What `cp` answers where its directory was read anew for another change. */
+const PUT_ASIDE = 'cp: cannot flush the created file /x: file does not exist'
+
+test('a commit whose file was put aside by another change is put in place once more', async () => {
+  let stored: string | undefined
+  let asked = 0
+  const cp: Answer = (request, response) => {
+    if (++asked < 3) return refusal(PUT_ASIDE)(request, response)
+    stored = '{}'
+    response.end()
+  }
+  const backend = await open(await commitNode(cp, () => stored))
+  expect(await backend.commit(someCommit)).toBe('committed')
+  expect(asked).toBe(3)
+})
+
+test('a commit that is put aside again and again is unknown', async () => {
+  const aside = refusal(PUT_ASIDE)
+  await expectCode(
+    open(await commitNode(aside, () => undefined)).then((backend) => backend.commit(someCommit)),
+    'commit_unknown',
+  )
+})
+
+test('a commit counts when the node was told twice to make it durable, and did', async () => {
+  let stored: string | undefined
+  const cp: Answer = (_request, response) => {
+    stored = '{}'
+    response.end()
+  }
+  for (const good of [0, 1, 2]) {
+    let flushes = 0
+    const flush: Answer = (request, response) =>
+      (++flushes > good ? refusal('failed to write to disk') : done)(request, response)
+    const backend = await open(await commitNode(cp, () => stored, { flush }))
+    stored = undefined
+    if (good < 2) await expectCode(backend.commit(someCommit), 'commit_unknown')
+    else expect(await backend.commit(someCommit)).toBe('committed')
+  }
+})
+
+test.each([408, 499, 502, 520, 524])(
+  'a proxy that answers %i for a node that may be at it still does not tell what became of a commit',
+  async (status) => {
+    let stored: string | undefined
+    const cp: Answer = (_request, response) => {
+      stored = '{}'
+      response.writeHead(status).end('gave up waiting')
+    }
+    const backend = await open(await commitNode(cp, () => stored))
+    expect(await backend.commit(someCommit)).toBe('committed')
+    const nothing = await open(await commitNode(cp, () => undefined))
+    await expectCode(nothing.commit(someCommit), 'commit_unknown')
+  },
+)
+
+test('a lease whose file was put aside, or put there by a try without an answer, is taken', async () => {
+  const refusals = [
+    PUT_ASIDE,
+    'cp: cannot put node in path /x: file does not exist',
+    'cp: cannot put node in path /x: directory already has entry by that name',
+  ]
+  const seen: string[] = []
+  const url = await fakeNode((request, response) => {
+    const command = (request.url ?? '').replace(/^\/api\/v0\/|\?.*/g, '')
+    seen.push(command)
+    const refused = command === 'files/cp' ? refusals.shift() : undefined
+    if (refused === undefined) response.end()
+    else refusal(refused)(request, response)
+  })
+  const backend = await open(url)
+  await backend.lease('a reader')
+  expect(seen).toEqual(['files/cp', 'files/cp', 'files/mkdir', 'files/cp', 'files/flush'])
+})

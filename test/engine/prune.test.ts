@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { openMemory } from '../../src/backend/memory.ts'
 import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
@@ -106,4 +106,20 @@ test('a dry run changes nothing, an empty policy is refused', async () => {
   expect(report).toMatchObject({ status: 'planned', kept: 2, forgotten: 4 })
   expect(await sizeOf(one)).toBe(size)
   await expect(one.dataset.prune({ policy: {} })).rejects.toMatchObject({ code: 'usage' })
+})
+
+test('a dataset that the store names and cannot open stops a prune before anything is freed', async () => {
+  const { backend, cairn, dataset } = await kit()
+  await churn({ dataset }, 3)
+  const snapshots = async (): Promise<number> => {
+    let count = 0
+    for await (const _ of dataset.snapshots()) count++
+    return count
+  }
+  const before = await snapshots()
+  vi.spyOn(backend, 'datasets').mockResolvedValue(['gone', 'main'])
+  const pruning = dataset.prune({ policy: { last: 1 } })
+  await expect(pruning).rejects.toMatchObject({ code: 'store_changed' })
+  expect(await snapshots()).toBe(before)
+  await cairn.close()
 })
