@@ -147,7 +147,7 @@ function storeChanged(dataset: string, than: number, number: number | undefined)
     'store_changed',
     `The node no longer has commit ${than} of ${dataset}; its newest is ${number ?? 'none'}.`,
     {
-      hint: 'Is it another node, or was its repository (or /cairn in MFS) emptied? Restore from a backup.',
+      hint: 'Is it another node? If it was killed, or /cairn in MFS was changed or emptied: let it collect no garbage, and see what `cairn recover` finds; else restore from a backup.',
       dataset,
       expected: than,
       actual: number ?? -1,

@@ -200,11 +200,10 @@ class KuboSweep implements Sweep {
       this.#mayGoOn(options)
       if (pass > MOST_PASSES) throw notAnAnswer('pin/ls', `pins that are not there, ${left[0]}`)
       const size = pass === 1 ? PINS_A_REQUEST : 1
-      // The order of these four is what the argument rests on.
+      // The order of these four is what the argument rests on; what a later pass has is listed.
       const pins = await unnamedPins(client, new Set(left), options)
       // Kubo does not say how far a request came that stopped half-way.
       if (size === 1 && left.length > pins.size) onDone(left.length - pins.size)
-      // Those of a later pass are on it.
       if (pass === 1) await condemned.write(this.#lease.name, [...pins.keys()], options)
       const live = await intents.livePins(this.#dead, options)
       for (const cid of pins.keys()) if (live.has(cid)) spared.add(cid)
