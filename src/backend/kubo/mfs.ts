@@ -3,15 +3,15 @@
  *
  * Changes made through one `Mfs` are sent one after another: Kubo carries a change from directory to
  * directory up to the root without a lock over all of it, so of two changes at once the one that
- * arrives last may write a root without the other, and that root is what a killed node starts from.
+ * arrives last may write a root without the other, and that root is what a killed node starts from. What
+ * several processes do about it, and what else there is, ADR 23 says.
  */
 import type { CallOptions } from '../../store/backend.ts'
-import { posix } from 'node:path'
-import { CODEC_RAW, printCid, rawCidOf } from '../../model/cid.ts'
 import { mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { createQueue } from './queue.ts'
 import { means } from './refusals.ts'
+import { putWhole } from './whole-file.ts'
 
 export interface ChangeOptions extends CallOptions {
   /** Asked when it is this change's turn, however long it waited; throws where it must not be sent now. */
@@ -33,11 +33,7 @@ export interface Mfs {
    * when it is there. Makes the directories.
    */
   put(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
-  /**
-   * Replaces the file. Makes the directories. For what others may rely on there is `put`: here the node
-   * takes the bytes into a file that is open and there already, which another change beside it can leave
-   * empty or as it was, and of a sender that dies it keeps what came.
-   */
+  /** Replaces the file. Makes the directories. For copies: what others rely on is `put` (`whole-file.ts`). */
   write(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
   /** Replaces a file that is there. */
   rewrite(path: string, bytes: Uint8Array, options?: CallOptions): Promise<void>
@@ -49,9 +45,6 @@ export interface Mfs {
 
 /** Each time another process was first with a further directory of one path, or its file. */
 const TIMES_SECOND = 8
-/** The longest digest of an identity hash that IPFS takes. */
-const MAX_INLINE_BYTES = 128
-const RAW = { 'cid-codec': 'raw', mhtype: 'sha2-256' }
 /** Keeps the address of a request well under the limits of proxies, and the 10,000 arguments of Kubo's. */
 const PATHS_A_REQUEST = 64
 
@@ -91,18 +84,12 @@ export function createMfs(client: KuboClient): Mfs {
     }
   }
 
-  const letGo = async (cid: string): Promise<void> => {
-    try {
-      await client.write('pin/rm', { arg: cid, recursive: true })
-    } catch (error) {
-      if (!means(error, 'notPinned')) throw error
-    }
-  }
-
   const link: Mfs['link'] = (cid, path, options) =>
     change('files/cp', { arg: [`/ipfs/${cid}`, path], offline: true }, options)
   const makeDirectory: Mfs['makeDirectory'] = (path, options) =>
     making('files/mkdir', { arg: path, parents: true, 'cid-version': 1 }, options)
+
+  const flush: Mfs['flush'] = (path, options) => change('files/flush', { arg: path }, options)
 
   return {
     async list(path, options) {
@@ -120,33 +107,8 @@ export function createMfs(client: KuboClient): Mfs {
     },
     makeDirectory,
     link,
-    async put(path, bytes, options) {
-      const inline = inlineCid(bytes)
-      const cid = printCid(inline ?? rawCidOf(bytes))
-      const send = (pin: boolean): Promise<unknown> =>
-        client.write('block/put', { ...RAW, pin }, [{ name: 'block', chunks: [bytes] }], options)
-      let pinned = false
-      if (inline === undefined) await send(false)
-      try {
-        for (let times = 1; ; times++) {
-          try {
-            return await link(cid, path, options)
-          } catch (error) {
-            if (means(error, 'nameTaken'))
-              return await change('files/flush', { arg: path }, options)
-            if (times === TIMES_SECOND) throw error
-            if (means(error, 'directoryMissing')) await makeDirectory(posix.dirname(path), options)
-            else if (means(error, 'blockMissing') && inline === undefined && !pinned) {
-              // A collection came between. A death before it is let go of leaves a pin of one small block.
-              pinned = true
-              await send(true)
-            } else if (!means(error, 'putAside')) throw error
-          }
-        }
-      } finally {
-        if (pinned) await letGo(cid)
-      }
-    },
+    put: (path, bytes, options) =>
+      putWhole(client, { link, makeDirectory, flush }, path, bytes, options),
     write: (path, bytes, options) =>
       making(
         'files/write',
@@ -162,15 +124,8 @@ export function createMfs(client: KuboClient): Mfs {
       for (let at = 0; at < paths.length; at += PATHS_A_REQUEST)
         await change('files/rm', { arg: paths.slice(at, at + PATHS_A_REQUEST), force: true })
     },
-    flush: (path, options) => change('files/flush', { arg: path }, options),
+    flush,
   }
-}
-
-/** A CID that holds its own bytes: such a file is made in one call, and without a block. */
-function inlineCid(bytes: Uint8Array): Uint8Array | undefined {
-  if (bytes.length > MAX_INLINE_BYTES) return undefined
-  const length = bytes.length < 0x80 ? [bytes.length] : [0x80, 1]
-  return Uint8Array.from([1, CODEC_RAW, 0, ...length, ...bytes])
 }
 
 function namesIn(answer: Buffer): string[] {
