@@ -112,9 +112,12 @@ export class KuboLease {
     await this.#renewing
   }
 
+  /** One at a time: a file that comes after the one that follows it would stay. */
   #renew(): void {
-    if (this.#isLost()) this.stop()
-    else this.#renewing = this.write().catch(this.#home.onError)
+    if (this.#isLost()) return this.stop()
+    this.#renewing ??= this.write()
+      .catch(this.#home.onError)
+      .finally(() => (this.#renewing = undefined))
   }
 
   #isLost(): boolean {
