@@ -241,6 +241,19 @@ test('a writer taken for dead that ends its work while its bundle is broken up l
   expect(await records()).toEqual([])
 })
 
+test('that file tells of bundles as what they are: one whose record is lost, too, is read before it goes', async () => {
+  const backend = await open()
+  const { deep, content } = manyDeep()
+  const sweeping = await backend.sweep({ waitMs: 0 })
+  await bundleOf(deep, content)
+  await sweeping.end()
+  expect((await intents()).length).toBe(1)
+  await askNode(node.url, 'files/rm', { arg: '/cairn/bundles', force: 'true' })
+  await sweep(await later(2), marksOf(deep))
+  expect(await pins()).toEqual([1, 0])
+  expect(await records()).toHaveLength(1)
+})
+
 test('the file that keeps intents during a sweep and outlives its process drops no bundle that is needed', async () => {
   const backend = await open()
   const { deep, content } = manyDeep()

@@ -134,6 +134,20 @@ test('a commit whose file was put aside by another change is put in place once m
   expect(asked).toBe(3)
 })
 
+test('a commit whose file was put aside before it was flushed is put in place once more', async () => {
+  let stored: string | undefined
+  const cp: Answer = (_request, response) => {
+    stored = '{}'
+    response.end()
+  }
+  let flushes = 0
+  const flush: Answer = (request, response) =>
+    (++flushes === 1 ? refusal('file does not exist') : done)(request, response)
+  const backend = await open(await commitNode(cp, () => stored, { flush }))
+  expect(await backend.commit(someCommit)).toBe('committed')
+  expect(flushes).toBe(3)
+})
+
 test('a commit that is put aside again and again is unknown', async () => {
   const aside = refusal(PUT_ASIDE)
   await expectCode(

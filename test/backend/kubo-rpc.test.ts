@@ -134,6 +134,14 @@ test.each(['ftp://127.0.0.1', 'ann:s3cret@127.0.0.1', 'http://ann:s3cret@:0:0'])
   },
 )
 
+test.each(['pointer', '/pointer', '/cairn/pointer', '/cairn/datasets/pointer', '/pointers/'])(
+  'a mirror at %s, in a folder that holds the folders of commits, is refused',
+  async (path) => {
+    const url = await fakeNode((_request, response) => response.end())
+    await expectCode(open(url, { indexPointerPath: path }), 'config')
+  },
+)
+
 test('a read is tried again while the node restarts', async () => {
   let tries = 0
   const url = await fakeNode((_request, response) => {

@@ -166,6 +166,23 @@ test('pins whose answer was lost are not asked for twice, and the sweep can be m
   expect((await isPinned(gone)).some(Boolean)).toBe(false)
 })
 
+test('a sweep that is aborted between its requests is over, also where nobody may ask what the node is at', async () => {
+  const cut = new AbortController()
+  const [sweeper, proxy] = await openThrough((call) => {
+    if (call.startsWith('pin/rm')) cut.abort()
+    return call === 'diag/cmds' ? 'lose' : 'pass'
+  })
+  const blocks = Array.from({ length: 200 }, () => linking('deep'))
+  await holdBefore(blocks)
+  const one = await sweeper.sweep({ waitMs: 0 })
+  await one.offer(held(...blocks))
+  await expect(one.free({ signal: cut.signal })).rejects.toMatchObject({ code: 'aborted' })
+  await one.end()
+  expect(proxy.seen).not.toContain('diag/cmds')
+  const next = await sweeper.sweep({ waitMs: 0 })
+  await next.end()
+})
+
 test('a sweeper that slept does not go on', async () => {
   let now = Date.now()
   const backend = await open({ now: () => now })

@@ -18,6 +18,7 @@ import type { History } from './history.ts'
 import type { Importer } from './import.ts'
 import type { Mfs } from './mfs.ts'
 import { copyNewest, createMirror, type WriteCopy } from './mirror.ts'
+import { holdsCommits } from './paths.ts'
 import { means } from './refusals.ts'
 
 export interface CompatOptions {
@@ -121,10 +122,10 @@ export function createCompat(tools: CompatTools, options: CompatOptions): Compat
 }
 
 function checkPath(path: string): string {
-  if (/^(\/[^/]+)+$/.test(path) && posix.normalize(path) === path && !/^\/cairn(\/|$)/.test(path))
-    return path
+  const isFile = /^(\/[^/]+)+$/.test(path) && posix.normalize(path) === path
+  if (isFile && !holdsCommits(posix.dirname(path)) && !/^\/cairn(\/|$)/.test(path)) return path
   throw new CairnError('config', `"${path}" cannot be the path of a compatible pointer.`, {
-    hint: 'It is the path of a file in MFS and not below /cairn, such as /arke/index-pointer.',
+    hint: 'It is the path of a file in a folder of MFS and not below /cairn, such as /arke/index-pointer.',
     path,
   })
 }

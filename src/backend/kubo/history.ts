@@ -6,6 +6,7 @@
  */
 import { CairnError } from '../../errors.ts'
 import { printCid } from '../../model/cid.ts'
+import { isDatasetName } from '../../model/settings.ts'
 import type { CallOptions, NewestOptions, StoredCommit } from '../../store/backend.ts'
 import { notAnAnswer } from './answers.ts'
 import type { Mfs } from './mfs.ts'
@@ -18,7 +19,6 @@ import {
   directoryNumbers,
   directoryOf,
   directoryPath,
-  isDatasetName,
 } from './paths.ts'
 
 export interface History {

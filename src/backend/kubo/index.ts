@@ -1,4 +1,5 @@
 /** The backend on a Kubo node, over its RPC. DESIGN.md says what lies where and why. */
+import { posix } from 'node:path'
 import { CairnError } from '../../errors.ts'
 import type { Backend } from '../../store/backend.ts'
 import { nodeAddress } from './address.ts'
@@ -7,7 +8,7 @@ import { KuboBackend } from './backend.ts'
 import { createClient } from './client.ts'
 import type { CompatOptions } from './compat.ts'
 import { createParts } from './parts.ts'
-import { indexPointerPath } from './paths.ts'
+import { holdsCommits, indexPointerPath } from './paths.ts'
 import { createRpc } from './rpc.ts'
 
 export interface KuboOptions {
@@ -79,9 +80,10 @@ function supportedVersion(json: Buffer, address: string): string {
 
 function pointerPathFor(template: string | undefined): (dataset: string) => string {
   if (template === undefined) return indexPointerPath
-  if (!/^\/[^/]/.test(template) || template.endsWith('/')) {
-    throw new CairnError('config', `"${template}" is not a path of a file in MFS.`, {
-      hint: 'Something like /archive/{dataset}/index-pointer.',
+  const isFile = /^\/[^/]/.test(template) && !template.endsWith('/')
+  if (!isFile || holdsCommits(posix.dirname(template))) {
+    throw new CairnError('config', `"${template}" cannot be the path of a mirror in MFS.`, {
+      hint: 'It is that of a file in a folder of its own, something like /archive/{dataset}/index-pointer.',
     })
   }
   return (dataset) => template.replaceAll('{dataset}', dataset)

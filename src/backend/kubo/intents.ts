@@ -30,6 +30,7 @@ export interface IntentSpec {
 export interface Intent {
   readonly path: string
   readonly pins: readonly CidBytes[]
+  readonly bundled: boolean
   readonly at: number
 }
 
@@ -75,7 +76,7 @@ export function createIntents(
       const name = timedName(at)
       const path = `${INTENTS}/${name}`
       await mfs.put(path, Buffer.from(intentJson(spec)), options)
-      return { path, pins: spec.pins, at }
+      return { path, pins: spec.pins, bundled: spec.bundled === true, at }
     },
 
     async deadAt(moment, options) {

@@ -4,7 +4,9 @@
  * Commits lie 256 to a directory, `/cairn/datasets/DATASET/<directory>/<number>`, both zero-padded,
  * because the cost of putting one in place grows with its directory.
  */
+import { posix } from 'node:path'
 import { CairnError } from '../../errors.ts'
+import { isDatasetName } from '../../model/settings.ts'
 
 export const INTENTS = '/cairn/intents'
 export const BUNDLES = '/cairn/bundles'
@@ -17,9 +19,6 @@ export const COMMITS_A_DIRECTORY = 256
 
 const DIRECTORY_DIGITS = 8
 const NUMBER_DIGITS = 10
-const DATASET_NAME = /^[a-z0-9_-]{1,64}$/
-
-export const isDatasetName = (name: string): boolean => DATASET_NAME.test(name)
 
 export function datasetPath(dataset: string): string {
   if (!isDatasetName(dataset)) {
@@ -33,6 +32,10 @@ export function datasetPath(dataset: string): string {
   }
   return `${DATASETS}/${dataset}`
 }
+
+/** What is put into such a folder makes the node read the folders of commits anew, which others may be changing. */
+export const holdsCommits = (folder: string): boolean =>
+  folder === DATASETS || folder === posix.dirname(DATASETS) || folder === '/'
 
 export const indexPointerPath = (dataset: string): string => `${datasetPath(dataset)}/index-pointer`
 

@@ -39,14 +39,17 @@ export async function placeCommit(
   /** Whether a try may have taken effect without telling. */
   let unsure = false
   for (let pause = FIRST_PAUSE_MS; ; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    let placed = false
     try {
       await mfs.link(cid, path, { ...options, mayGoOn })
+      placed = true
       unsure = true
       await mfs.flush(path, options)
       return 'committed'
     } catch (error) {
       if (means(error, 'nameTaken')) return ownerOf(mfs, path, bytes, options)
-      if (means(error, 'putAside') && ++aside < MOST_ASIDE) {
+      const isAside = means(error, 'putAside') || (placed && means(error, 'pathMissing'))
+      if (isAside && ++aside < MOST_ASIDE) {
         unsure = true
         continue
       }

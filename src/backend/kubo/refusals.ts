@@ -48,7 +48,7 @@ const MEANINGS: Readonly<Record<Meaning, RegExp>> = {
   /** Of two that make one directory or one file at once, this is the one that came second. */
   madeMeanwhile: /^(file already exists|directory already has entry by that name)$/,
   /** What `files cp` put may be there or not: its directory was read anew meanwhile, for another change. */
-  putAside: /^cp: cannot flush the created file .*: file does not exist$/,
+  putAside: /^cp: cannot flush the created file('s parent folder)? .*: file does not exist$/,
   hashMismatch: /mismatch in content integrity/,
   /** A block of an import does not decode, or is too large. */
   badBlock: /^import failed at block /,

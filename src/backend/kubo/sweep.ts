@@ -221,7 +221,7 @@ class KuboSweep implements Sweep {
     onDone: OnDone,
   ): Promise<string[]> {
     const { client } = this.#tools
-    const task = { client, mayGoOn: () => this.#mayGoOn(options), onDone }
+    const task = { client, mayGoOn: () => this.#mayGoOn(options), onDone, mayRunStill: false }
     const left: string[] = []
     try {
       for (const type of ['recursive', 'direct'] as const) {
@@ -229,8 +229,7 @@ class KuboSweep implements Sweep {
         left.push(...(await unpin(task, cids, type, size)))
       }
     } catch (error) {
-      // Of two requests at once this may be the error of the one that is surely over.
-      if (!(await unpinningEnded(client))) {
+      if (task.mayRunStill && !(await unpinningEnded(client))) {
         this.#unsure = true
         this.#lease.stop()
       }

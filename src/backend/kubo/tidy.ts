@@ -73,10 +73,15 @@ export function createTidy(tools: TidyTools): Tidy {
     (await sweeps.list()).some((file) => !sweeps.isVoid(file))
 
   /** One file for many, there before those go. */
-  const writeUnion = async (pins: readonly CidBytes[]): Promise<void> => {
+  const writeUnion = async (some: readonly Intent[], bundled: boolean): Promise<void> => {
+    const pins = some.filter((one) => one.bundled === bundled).flatMap((one) => one.pins)
     for (let at = 0; at < pins.length; at += PINS_A_FILE) {
-      const some = pins.slice(at, at + PINS_A_FILE)
-      const union = await intents.write({ purpose: 'commits during a prune', pins: some })
+      const spec = {
+        purpose: 'commits during a prune',
+        bundled,
+        pins: pins.slice(at, at + PINS_A_FILE),
+      }
+      const union = await intents.write(spec)
       kept.push(union.path)
     }
   }
@@ -84,7 +89,7 @@ export function createTidy(tools: TidyTools): Tidy {
     const done = some.flatMap((one) => one.intents)
     const last = some.flatMap(({ lease = [] }) => lease)
     const isSweeping = await sweeping()
-    if (isSweeping) await writeUnion(done.flatMap(({ pins }) => pins))
+    if (isSweeping) for (const bundled of [false, true]) await writeUnion(done, bundled)
     else last.push(...kept)
     await mfs.remove([...done.map(({ path }) => path), ...last])
     if (!isSweeping) kept = []

@@ -42,6 +42,8 @@ export interface Unpinning {
   /** Asked before each request. Throws when there must be no more. */
   readonly mayGoOn: () => void
   readonly onDone: (count: number) => void
+  /** Set where a request had no answer; the error that comes out may be that of another. */
+  mayRunStill: boolean
 }
 
 /**
@@ -49,11 +51,12 @@ export interface Unpinning {
  * which one had no such pin: Kubo stops there without saying at which.
  */
 export async function unpin(
-  { client, mayGoOn, onDone }: Unpinning,
+  task: Unpinning,
   cids: readonly string[],
   type: PinType,
   size: number,
 ): Promise<string[]> {
+  const { client, mayGoOn, onDone } = task
   const batches: string[][] = []
   for (let at = 0; at < cids.length; at += size) batches.push(cids.slice(at, at + size))
   const stopped: string[] = []
@@ -64,6 +67,7 @@ export async function unpin(
       await client.write('pin/rm', { arg: batch, recursive: type === 'recursive' })
       onDone(batch.length)
     } catch (error) {
+      task.mayRunStill ||= isCairnError(error) && error.details['sent'] === true
       if (!means(error, 'notPinned') && !means(error, 'pinnedRecursively')) throw error
       stopped.push(...batch)
     }

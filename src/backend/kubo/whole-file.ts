@@ -41,8 +41,8 @@ export async function putWhole(
     }
     await place(mfs, cid, path, sendAgain, options)
   } finally {
-    // A death before this leaves a pin of one small block.
-    if (pinned) await letGo(client, cid)
+    // Where it fails, or a death comes before it, a pin of one small block is left.
+    if (pinned) await client.write('pin/rm', { arg: cid, recursive: true }).catch(() => {})
   }
 }
 
@@ -59,12 +59,23 @@ async function place(
       return await mfs.link(cid, path, options)
     } catch (error) {
       // By an earlier try, which may have ended before it was on disk.
-      if (means(error, 'nameTaken')) return mfs.flush(path, options)
+      if (means(error, 'nameTaken') && (await isFlushed(mfs, path, options))) return
       if (tries === MOST_TRIES) throw error
       if (means(error, 'directoryMissing')) await mfs.makeDirectory(posix.dirname(path), options)
       else if (means(error, 'blockMissing') && sendAgain !== undefined) await sendAgain()
-      else if (!means(error, 'putAside')) throw error
+      else if (!means(error, 'putAside') && !means(error, 'nameTaken')) throw error
     }
+  }
+}
+
+/** Not: what was there has been put aside by another change. */
+async function isFlushed(mfs: Placing, path: string, options?: CallOptions): Promise<boolean> {
+  try {
+    await mfs.flush(path, options)
+    return true
+  } catch (error) {
+    if (means(error, 'pathMissing')) return false
+    throw error
   }
 }
 
@@ -73,12 +84,4 @@ function inlineCid(bytes: Uint8Array): Uint8Array | undefined {
   if (bytes.length > MAX_INLINE_BYTES) return undefined
   const length = bytes.length < 0x80 ? [bytes.length] : [0x80, 1]
   return Uint8Array.from([1, CODEC_RAW, 0, ...length, ...bytes])
-}
-
-async function letGo(client: KuboClient, cid: string): Promise<void> {
-  try {
-    await client.write('pin/rm', { arg: cid, recursive: true })
-  } catch (error) {
-    if (!means(error, 'notPinned')) throw error
-  }
 }

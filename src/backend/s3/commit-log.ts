@@ -5,6 +5,7 @@
  */
 import { CairnError } from '../../errors.ts'
 import { bytesEqual, type CidBytes } from '../../model/cid.ts'
+import { isDatasetName } from '../../model/settings.ts'
 import type { Bucket, EffectOptions, RequestOptions } from '../../s3/bucket.ts'
 import type { BlockCache } from './block-cache.ts'
 import { later, type Clock, type Moment } from './clock.ts'
@@ -193,7 +194,8 @@ export class CommitLog {
 
   async datasets(options?: RequestOptions): Promise<string[]> {
     const { folders } = await this.#bucket.list(DATASETS, { ...options, folders: true })
-    return folders.map((name) => name.slice(0, -1)).sort()
+    const names = folders.map((name) => name.slice(0, -1))
+    return names.filter(isDatasetName).sort()
   }
 
   /** Learns of the blocks that came with commits and are not in packs yet. */

@@ -152,7 +152,7 @@ function namedOnly(dataset: string): CairnError {
     'store_changed',
     `The store names the dataset ${dataset}, and has no commit of it.`,
     {
-      hint: 'Is it being emptied, or restored? Nothing was freed; prune again when that is over.',
+      hint: 'Nothing was freed. Is it being restored, or emptied? Prune again when that is over, and remove what is left of it.',
       dataset,
     },
   )
