@@ -37,7 +37,7 @@ async function run(backend: Plan['backend'], some: number): Promise<string[]> {
       onKill: (killed, number) => {
         kills.push(killed)
         const { operation, victim, step, problems } = killed
-        say(`${backend} ${number}/${some} ${operation}, ${victim} killed at: ${step}`)
+        say(`${backend} kill ${number}: ${operation}, ${victim} killed at: ${step}`)
         for (const problem of problems) say(`  PROBLEM: ${problem}`)
       },
     })
