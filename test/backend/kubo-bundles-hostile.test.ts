@@ -241,7 +241,7 @@ test('a writer taken for dead that ends its work while its bundle is broken up l
   expect(await records()).toEqual([])
 })
 
-test('that file tells of bundles as what they are: one whose record is lost, too, is read before it goes', async () => {
+test('the file that keeps intents during a sweep tells of bundles as what they are: one whose record is lost is read before it goes', async () => {
   const backend = await open()
   const { deep, content } = manyDeep()
   const sweeping = await backend.sweep({ waitMs: 0 })

@@ -1,11 +1,10 @@
 /** What several processes on one node, and its owner, could do to each other. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { isCairnError } from '../../src/errors.ts'
 import { createClient } from '../../src/backend/kubo/client.ts'
 import { createMfs } from '../../src/backend/kubo/mfs.ts'
 import { createRpc } from '../../src/backend/kubo/rpc.ts'
-import { CairnError } from '../../src/errors.ts'
+import { CairnError, isCairnError } from '../../src/errors.ts'
 import { printCid } from '../../src/model/cid.ts'
 import type { HeldBlock } from '../../src/store/backend.ts'
 import { leaf, linking, request } from '../helpers/kubo-blocks.ts'

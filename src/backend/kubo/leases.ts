@@ -3,10 +3,11 @@
  * what an owner of a backend asked for, stagings, sweeps.
  *
  * File name: `<UTC time>-<random>`, with `.<n>` behind it for the nth renewal, which is a file of its own
- * (`Mfs.put`), there before the one before it goes. Content: JSON `{note, since, renewed}`. A lease is
- * renewed every ten minutes, and void an hour after its last renewal. Its owner stops believing in it long before, so that
- * what it has sent by then has come to its end when others stop believing, too; a process that slept
- * through that time does not get its lease back.
+ * (`Mfs.put`), there before the one before it goes. Content: JSON `{note, since, renewed}`.
+ *
+ * A lease is renewed every ten minutes, and void an hour after its last renewal. Its owner stops believing
+ * in it long before, so that what it has sent by then has come to its end when others stop believing, too;
+ * a process that slept through that time does not get its lease back.
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'

@@ -21,7 +21,7 @@ import { lookBefore } from './whole.ts'
 const BATCH_BYTES = 16 * 1024 * 1024
 /** The first is smaller, so that the node has something to do soon. */
 const FIRST_BATCH_BYTES = 4 * 1024 * 1024
-/** Each block that is held has its line in an intent and its question to the node. */
+/** Each block that is held has its link in a bundle and its question to the node. */
 const BATCH_HELD = 4_000
 
 export interface StagingTools {
