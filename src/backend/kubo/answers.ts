@@ -48,3 +48,13 @@ export function knownCid(text: unknown): CidBytes | undefined {
 export function knownNumber(value: unknown): number | undefined {
   return typeof value === 'number' && Number.isFinite(value) ? value : undefined
 }
+
+/** What is at a path within an answer, if that has such a place. */
+export function at(value: unknown, ...path: readonly string[]): unknown {
+  let current = value
+  for (const key of path) {
+    if (typeof current !== 'object' || current === null) return undefined
+    current = (current as Record<string, unknown>)[key]
+  }
+  return current
+}

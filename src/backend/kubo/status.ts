@@ -1,8 +1,9 @@
 import { isCairnError } from '../../errors.ts'
 import type { CallOptions, StoreStatus } from '../../store/backend.ts'
-import { jsonOf, knownNumber } from './answers.ts'
+import { at, jsonOf, knownNumber } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import { looksLost } from './lost.ts'
+import { collectionIn, runningCommands, type Collection } from './running.ts'
 
 /** Each part is left out where the node's RPC forbids its command. */
 export async function readStatus(
@@ -15,28 +16,30 @@ export async function readStatus(
       client.read(command, query, options).then((answer) => jsonOf(command, answer)),
       {},
     )
-  const [repo, system, config, commands, lost] = await Promise.all([
+  const [repo, system, config, running, lost] = await Promise.all([
     ask('repo/stat', { 'size-only': true }),
     ask('diag/sys'),
     ask('config/show'),
-    ask('diag/cmds'),
+    orElse(runningCommands(client, options), undefined),
     orElse(looksLost(client, options), false),
   ])
   const synced = syncOf(at(config, 'Datastore', 'Spec'))
   const size = knownNumber(at(repo, 'RepoSize'))
   const max = knownNumber(at(repo, 'StorageMax'))
-  const collecting =
-    Array.isArray(commands) &&
-    commands.some((one) => at(one, 'Active') === true && at(one, 'Command') === 'repo/gc')
+  const collection = collectionIn(running ?? [])
   return {
     synced,
     sizeBytes: size,
     freeBytes: knownNumber(at(system, 'diskinfo', 'free_space')),
-    notes: [...(lost ? [LOST] : []), ...notesFor(synced, size, max, collecting)],
+    notes: [
+      ...(lost ? [LOST] : []),
+      ...(collection ? [noteOf(collection)] : []),
+      ...notesFor(synced, size, max),
+    ],
     details: {
       version,
       address: client.address,
-      collecting,
+      collecting: collection !== undefined,
       ...(max === undefined ? {} : { storageMaxBytes: max }),
       ...textDetail('gcPeriod', at(config, 'Datastore', 'GCPeriod')),
       ...textDetail('os', at(system, 'runtime', 'os')),
@@ -58,14 +61,22 @@ const LOST =
   'Blocks of Cairn are pinned on the node, but its MFS has no dataset: it was lost, emptied or replaced. ' +
   'Make no dataset and run no garbage collection; `cairn recover` finds the newest commits.'
 
+function noteOf({ behindImportMs }: Collection): string {
+  const collects = 'The node collects garbage; commits wait until it has ended.'
+  if (behindImportMs === undefined) return collects
+  const seconds = Math.round(behindImportMs / 1_000)
+  return (
+    `${collects} It waits for an import that began ${seconds} s ago: was the process that sends it ` +
+    'stopped, let it go on or end it.'
+  )
+}
+
 function notesFor(
   synced: boolean | undefined,
   size: number | undefined,
   max: number | undefined,
-  collecting: boolean,
 ): string[] {
   const notes: string[] = []
-  if (collecting) notes.push('The node collects garbage; commits wait until it has ended.')
   if (synced === false) {
     notes.push(
       'The node does not sync blocks to disk: what was acknowledged survives its death, but perhaps ' +
@@ -97,15 +108,6 @@ function syncOf(spec: unknown): boolean | undefined {
   const type = at(spec, 'type')
   if (type === 'flatfs') return at(spec, 'sync') === true
   return type === 'pebbleds' || type === 'levelds' ? true : undefined
-}
-
-function at(value: unknown, ...path: readonly string[]): unknown {
-  let current = value
-  for (const key of path) {
-    if (typeof current !== 'object' || current === null) return undefined
-    current = (current as Record<string, unknown>)[key]
-  }
-  return current
 }
 
 const textDetail = (name: string, value: unknown): Record<string, string> =>

@@ -2,11 +2,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isCairnError, throwIfAborted } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
-import { jsonOf, mapOf, notAnAnswer } from './answers.ts'
+import { mapOf, notAnAnswer } from './answers.ts'
 import type { KuboClient } from './client.ts'
 import type { PinType } from './pins.ts'
 import { mapAtOnce } from './queue.ts'
 import { means } from './refusals.ts'
+import { runningCommands } from './running.ts'
 import { linesOf } from './lines.ts'
 
 const POLL_MS = 250
@@ -85,9 +86,9 @@ export async function unpinningEnded(client: KuboClient, options?: CallOptions):
   const giveUpAt = performance.now() + client.deadlines.writeMs
   try {
     while (performance.now() < giveUpAt) {
-      const commands = jsonOf('diag/cmds', await client.read('diag/cmds', {}, options))
-      if (!Array.isArray(commands)) return false
-      if (!commands.some(isUnpinning)) return true
+      const running = await runningCommands(client, options)
+      if (running === undefined) return false
+      if (!running.some(({ command }) => command === 'pin/rm')) return true
       await sleep(POLL_MS)
       throwIfAborted(options?.signal)
     }
@@ -95,9 +96,4 @@ export async function unpinningEnded(client: KuboClient, options?: CallOptions):
     if (!isCairnError(error)) throw error
   }
   return false
-}
-
-function isUnpinning(one: unknown): boolean {
-  const { Active, Command } = (one ?? {}) as { Active?: unknown; Command?: unknown }
-  return Active === true && Command === 'pin/rm'
 }
