@@ -30,7 +30,8 @@ import type { Dataset } from '../engine/dataset.ts'
 import { CairnError, isCairnError, toCairnError, type ErrorCode } from '../errors.ts'
 import { isOffsiteAddress } from '../offsite/place.ts'
 import { fetchSources } from '../offsite/sources.ts'
-import { withFiles } from '../util/file-error.ts'
+import { fileError, withFiles } from '../util/file-error.ts'
+import { systemCodeOf } from '../util/system-error.ts'
 import { longOptions, note, TaskFailure, type TaskContext } from './context.ts'
 
 export interface DrillTaskOptions {
@@ -194,10 +195,21 @@ async function newestHere({ backupsDir, dataset }: DrillContext): Promise<Found>
 async function newestOf(cars: readonly string[]): Promise<Backup | undefined> {
   const found: Backup[] = []
   for (const car of cars) {
-    const backup = await readBackup(pathsBeside(car)).catch(() => undefined)
+    const backup = await backupOf(car)
     if (backup !== undefined) found.push(backup)
   }
   return found.length === cars.length ? newestFirst(found)[0] : undefined
+}
+
+/** A CAR may lack a sidecar, but not contradict it: one that is there and cannot be right is a failure. */
+async function backupOf(car: string): Promise<Backup | undefined> {
+  const paths = pathsBeside(car)
+  try {
+    return await readBackup(paths)
+  } catch (error) {
+    if (systemCodeOf(error) === 'ENOENT') return undefined
+    throw isCairnError(error) ? error : fileError(error, paths.sidecar, 'read')
+  }
 }
 
 /** The dataset that is in use, if it can be opened. */

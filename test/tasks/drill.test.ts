@@ -1,6 +1,7 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { pathsBeside } from '../../src/backup/name.ts'
 import { drillTask, type DrillRecord } from '../../src/tasks/drill.ts'
 import { exportTask } from '../../src/tasks/export.ts'
 import type { TaskContext } from '../../src/tasks/context.ts'
@@ -91,6 +92,26 @@ test('what is wrong with the backup makes it fail, and the report still knows th
     last_success: good.last_success,
   })
   expectPlain(bad.record)
+})
+
+test('a CAR that is named may lack its sidecar, but not contradict it', async () => {
+  const { context } = await ground()
+  const { path } = await exportTask(context)
+  const { sidecar } = pathsBeside(path)
+  const wanted = { ...small, from: [path] }
+  const text = await readFile(sidecar, 'utf8')
+  const wrongWith = async (other: string): Promise<unknown> => {
+    await writeFile(sidecar, other)
+    return (await failureOf(drillTask(context, wanted))).record
+  }
+  const { size_bytes: size } = JSON.parse(text) as { size_bytes: number }
+  const longer = text.replace(`"size_bytes": ${size}`, `"size_bytes": ${size + 1}`)
+  expect(await wrongWith(longer)).toMatchObject({ error: { code: 'invalid_car' } })
+  expect(await wrongWith(text.slice(0, 100))).toMatchObject({ error: { code: 'invalid_car' } })
+  const later = text.replace('car-sidecar@v1', 'car-sidecar@v9')
+  expect(await wrongWith(later)).toMatchObject({ error: { code: 'format_unsupported' } })
+  await rm(sidecar)
+  expect(await drillTask(context, wanted)).toMatchObject({ status: 'passed' })
 })
 
 test('it needs neither the dataset nor a store', async () => {
