@@ -41,13 +41,15 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
   const kind = colon < 0 ? store : store.slice(0, colon)
   const place = colon < 0 ? '' : store.slice(colon + 1)
   if (options.compat !== undefined && kind !== 'kubo') throw noCompat(store)
+  const { onBackgroundError, signal } = options
+  const heard = onBackgroundError === undefined ? {} : { onBackgroundError }
   if (kind === 'memory' && place === '') return (await import('./backend/memory.ts')).openMemory()
   if (kind === 'lmdb' && place !== '') {
     const { openLmdb } = await import('./backend/lmdb/index.ts')
-    return openLmdb({ dir: place, create: options.create ?? true })
+    return openLmdb({ dir: place, create: options.create ?? true, ...heard })
   }
   if (kind === 'kubo' && place !== '') {
-    const { kuboToken, indexPointerPath, compat, deadlineMs, onBackgroundError, signal } = options
+    const { kuboToken, indexPointerPath, compat, deadlineMs } = options
     const { openKubo } = await import('./backend/kubo/index.ts')
     return openKubo({
       url: place,
@@ -55,18 +57,18 @@ export async function openBackend(store: string, options: StoreOptions = {}): Pr
       indexPointerPath,
       compat,
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
-      ...(onBackgroundError === undefined ? {} : { onBackgroundError }),
+      ...heard,
       ...(signal === undefined ? {} : { signal }),
     })
   }
   if (kind === 's3' && place !== '') {
-    const { create = true, onBackgroundError, signal } = options
+    const { create = true } = options
     const { openBucketStore } = await import('./backend/s3/index.ts')
     return openBucketStore({
       address: place,
       create,
       signal,
-      ...(onBackgroundError === undefined ? {} : { onBackgroundError }),
+      ...heard,
     })
   }
   if (kind === 'car' && place !== '') return openCarStore(place.split(','), options.signal)

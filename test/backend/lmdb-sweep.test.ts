@@ -1,5 +1,5 @@
 /** Sweeping in the embedded store: leases and their ends, the death of a process, and a storm of all at once. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -37,8 +37,9 @@ afterEach(async () => {
   await rm(dir, { recursive: true })
 })
 
-async function open(): Promise<Backend> {
-  const backend = await openLmdb({ dir, create: true, now: () => Date.now() + ahead })
+async function open(onBackgroundError = (_: unknown): void => {}): Promise<Backend> {
+  const now = (): number => Date.now() + ahead
+  const backend = await openLmdb({ dir, create: true, now, onBackgroundError })
   opened.push(backend)
   return backend
 }
@@ -107,6 +108,25 @@ test('a staging that lives is renewed, for days', async () => {
   await staging.end('committed')
   await lease.release()
   expect(vi.getTimerCount()).toBe(0)
+})
+
+test('a renewal that fails is told, and the next may succeed', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+  const errors: unknown[] = []
+  const backend = await open((error) => void errors.push(error))
+  const lease = await backend.lease('an export')
+  ahead += HOUR_MS / 2
+  await rename(dir, `${dir}-away`)
+  vi.advanceTimersByTime(HOUR_MS / 12)
+  await vi.waitFor(() => expect(errors).toHaveLength(1))
+  expect(isCairnError(errors[0], 'store_changed')).toBe(true)
+  await rename(`${dir}-away`, dir)
+  vi.advanceTimersByTime(HOUR_MS / 12)
+  await backend.commit(request(0)) // by then the renewal is written
+  ahead += 0.75 * HOUR_MS
+  expect(await backend.leases()).toEqual(['an export'])
+  await lease.release()
+  expect(errors).toHaveLength(1)
 })
 
 test('a lease that a sweep found void is not renewed to life again', async () => {

@@ -41,6 +41,8 @@ export interface SweepTools {
   readonly condemned: Condemned
   readonly bundles: Bundles
   readonly now: () => number
+  /** Hears of an end that failed, where another error is the one to tell. */
+  readonly onError: (error: unknown) => void
 }
 
 export type SweepOptions = Parameters<Backend['sweep']>[0]
@@ -55,20 +57,20 @@ export async function beginSweep(tools: SweepTools, options: SweepOptions): Prom
     const dead = await tools.intents.deadAt(tools.now(), options)
     return new KuboSweep(tools, lease, dead)
   } catch (error) {
-    await lease.release().catch(() => {})
+    await lease.release().catch(tools.onError)
     throw error
   }
 }
 
 /** Puts a lease there and looks for others: of two at once both see the other, or one does. */
 async function takeTurn(
-  { sweeps }: SweepTools,
+  tools: SweepTools,
   { waitMs, ...options }: SweepOptions,
 ): Promise<KuboLease> {
   const giveUpAt = performance.now() + waitMs
   for (;;) {
-    const lease = await sweeps.take('a sweep', options)
-    const others = await liveOthers(sweeps, lease, options)
+    const lease = await tools.sweeps.take('a sweep', options)
+    const others = await liveOthers(tools, lease, options)
     if (others.length === 0) return lease
     await lease.release()
     // Two that came at once must not step aside for each other again and again.
@@ -80,7 +82,7 @@ async function takeTurn(
 }
 
 async function liveOthers(
-  sweeps: LeaseFolder,
+  { sweeps, onError }: SweepTools,
   own: KuboLease,
   options?: CallOptions,
 ): Promise<FoundLease[]> {
@@ -88,7 +90,7 @@ async function liveOthers(
     const files = await sweeps.list(options)
     return files.filter((file) => file.name !== own.name && !sweeps.isVoid(file))
   } catch (error) {
-    await own.release().catch(() => {})
+    await own.release().catch(onError)
     throw error
   }
 }

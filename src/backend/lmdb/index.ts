@@ -52,6 +52,8 @@ export interface LmdbOptions {
   readonly pidNamespace?: () => Promise<string | undefined>
   /** For tests: by which leases are renewed and judged. */
   readonly now?: () => number
+  /** What fails in the background: renewals of leases, and their ends. */
+  readonly onBackgroundError?: (error: unknown) => void
 }
 
 export async function openLmdb({
@@ -60,9 +62,10 @@ export async function openLmdb({
   writeTimeoutMs = 120_000,
   pidNamespace = ownPidNamespace,
   now = Date.now,
+  onBackgroundError = () => {},
 }: LmdbOptions): Promise<Backend> {
   const options = { dir, create, pidNamespace, writeTimeoutMs, now }
-  return new LmdbBackend(dir, await openShared(options))
+  return new LmdbBackend(dir, await openShared(options), onBackgroundError)
 }
 
 class LmdbBackend implements Backend {
@@ -70,14 +73,16 @@ class LmdbBackend implements Backend {
   readonly location: string
   readonly #opening: Opening
   readonly #environment: Environment
+  readonly #onError: (error: unknown) => void
   readonly #work = new Set<Promise<unknown>>()
   readonly #leases = new Set<HeldLease>()
   #closing: Promise<void> | undefined
 
-  constructor(dir: string, opening: Opening) {
+  constructor(dir: string, opening: Opening, onError: (error: unknown) => void) {
     this.location = `lmdb:${dir}`
     this.#opening = opening
     this.#environment = opening.environment
+    this.#onError = onError
   }
 
   async getBlocks(
@@ -210,7 +215,8 @@ class LmdbBackend implements Backend {
       const lease = this.#hold('sweep', 'a sweep')
       const tracked: Tracked = async (callOptions, use) => await this.#tracked(callOptions, use)
       try {
-        return await beginSweep(this.#environment, lease, tracked, options)
+        const parts = { environment: this.#environment, lease, tracked, onError: this.#onError }
+        return await beginSweep(parts, options)
       } catch (error) {
         await lease.release()
         throw error
@@ -252,7 +258,7 @@ class LmdbBackend implements Backend {
 
   /** A lease that ends with this opening of the store, if not before. */
   #hold(kind: 'staging' | 'reader' | 'sweep', note: string): HeldLease {
-    const lease = holdLease(this.#environment, kind, note)
+    const lease = holdLease(this.#environment, kind, note, this.#onError)
     this.#leases.add(lease)
     const release = async (): Promise<void> => {
       await lease.release()

@@ -40,8 +40,13 @@ export interface HeldLease {
   release(): Promise<void>
 }
 
-/** Writes a lease, and renews it until it is released. */
-export function holdLease(environment: Environment, kind: LeaseKind, note: string): HeldLease {
+/** Writes a lease, and renews it until it is released. `onError` hears what of that fails. */
+export function holdLease(
+  environment: Environment,
+  kind: LeaseKind,
+  note: string,
+  onError: (error: unknown) => void,
+): HeldLease {
   const id = randomUUID()
   const since = environment.now()
   const record = { kind, note, pid: process.pid, started: startOf(process.pid), since }
@@ -56,14 +61,14 @@ export function holdLease(environment: Environment, kind: LeaseKind, note: strin
       if (leases.getBinaryFast(id) !== undefined) void leases.put(id, encoded())
     })
   }
-  const timer = setInterval(() => void renew().catch(() => undefined), RENEW_EVERY_MS).unref()
+  const timer = setInterval(() => void renew().catch(onError), RENEW_EVERY_MS).unref()
   const remove = async (): Promise<void> => {
     clearInterval(timer)
     environment.sweeping.delete(id)
     await Promise.allSettled([written])
     await environment
       .write('backend_unavailable', ({ leases }) => void leases.remove(id))
-      .catch(() => undefined)
+      .catch(onError)
   }
   let released: Promise<void> | undefined
   // Who waits for it is told; a failure that nobody waited for is told by the commit.

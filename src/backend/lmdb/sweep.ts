@@ -22,14 +22,20 @@ export interface SweepOptions extends CallOptions {
   readonly waitMs: number
 }
 
+export interface SweepParts {
+  readonly environment: Environment
+  readonly lease: HeldLease
+  readonly tracked: Tracked
+  /** Hears of an end that failed, where another error is the one to tell. */
+  readonly onError: (error: unknown) => void
+}
+
 /**
  * Begins a sweep: the mark that makes every process touch what it uses, then the end of all stagings
  * that may have looked or written without knowing of the mark.
  */
 export async function beginSweep(
-  environment: Environment,
-  lease: HeldLease,
-  tracked: Tracked,
+  { environment, lease, tracked, onError }: SweepParts,
   options: SweepOptions,
 ): Promise<LmdbSweep> {
   const deadline = performance.now() + options.waitMs
@@ -44,7 +50,7 @@ export async function beginSweep(
     }
     return new LmdbSweep(environment, lease, tracked, cut)
   } catch (error) {
-    await endSweep(environment, lease)
+    await endSweep(environment, lease).catch(onError)
     throw error
   }
 }

@@ -289,6 +289,7 @@ export class BucketBackend implements Backend {
           graceMs: this.#tuning.graceMs,
           deadShare: this.#tuning.deadShare,
           enter: (callOptions) => this.#enter(callOptions),
+          onError: this.#tuning.onError,
         },
         options,
       )

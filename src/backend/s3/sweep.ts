@@ -45,6 +45,8 @@ export interface SweepParts {
   /** From which share of dead bytes on a pack is written anew without them. */
   readonly deadShare: number
   readonly enter: (options?: CallOptions) => void
+  /** Hears of an end that failed, where another error is the one to tell. */
+  readonly onError: (error: unknown) => void
 }
 
 interface Victim {
@@ -70,7 +72,8 @@ export async function beginSweep(
     parts.enter(options)
     return running
   } catch (error) {
-    await (running === undefined ? lease.release() : running.end())
+    const ended = running === undefined ? lease.release() : running.end()
+    await ended.catch(parts.onError)
     throw error
   }
 }
