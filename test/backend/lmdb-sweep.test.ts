@@ -37,7 +37,7 @@ afterEach(async () => {
   await rm(dir, { recursive: true })
 })
 
-async function open(onBackgroundError = (_: unknown): void => {}): Promise<Backend> {
+async function open(onBackgroundError: (error: unknown) => void = () => {}): Promise<Backend> {
   const now = (): number => Date.now() + ahead
   const backend = await openLmdb({ dir, create: true, now, onBackgroundError })
   opened.push(backend)

@@ -82,7 +82,9 @@ function preview(client: KuboClient, store: Backend, { newest, commits }: Commit
   const shown: Partial<Backend> = {
     newest: async (dataset, than, options) => {
       if (dataset !== newest.dataset || newest.number <= than) return undefined
-      return { number: newest.number, bytes: (await read(newest.number, options)) as Uint8Array }
+      const bytes = await read(newest.number, options)
+      if (bytes === undefined) throw gone(newest)
+      return { number: newest.number, bytes }
     },
     getCommit: (_dataset, number, options) => read(number, options),
     lease: () => Promise.resolve({ release: () => Promise.resolve() }),

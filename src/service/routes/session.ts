@@ -113,7 +113,7 @@ function recordRoutes(service: Service): FastifyPluginAsyncTypebox {
         },
       },
       async (request) => {
-        const metadata = exactValue(request, request.body, []) as IpldMap
+        const metadata = exactValue(request, request.body, [])
         if (!isPlainMap(metadata)) throw noMap()
         const { before, after } = await service.sessions.change(request.params.dataset, (record) =>
           isDeepStrictEqual(record.metadata, metadata) ? record : { ...record, metadata },
