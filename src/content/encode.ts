@@ -89,6 +89,13 @@ export function parseContent(text: string): ContentValue {
   try {
     return dagJson.decode(Buffer.from(text))
   } catch (cause) {
+    const twice = /repeat map key (.*)/.exec(messageOf(cause))?.[1]
+    if (twice !== undefined) {
+      throw new CairnError('invalid_content', `A value has the key ${twice} twice.`, {
+        hint: 'Name each key once.',
+        cause,
+      })
+    }
     throw new CairnError('invalid_content', `A value is not JSON: ${messageOf(cause)}.`, {
       hint: 'Check the quotes and commas.',
       cause,

@@ -5,6 +5,7 @@ import {
   mkdir,
   mkdtemp,
   readdir,
+  readFile,
   rename,
   rm,
   stat,
@@ -94,6 +95,13 @@ test('a store that is not there is not made unless asked for', async () => {
 test('an empty folder is no store, and asking for one does not make it one', async () => {
   expect(await codeOf(open(false))).toBe('store_not_found')
   expect(await readdir(dir)).toEqual([])
+})
+
+test('where a file is, there is no place for a store', async () => {
+  dir = join(dir, 'file')
+  await writeFile(dir, 'mine')
+  for (const create of [false, true]) expect(await codeOf(open(create))).toBe('usage')
+  expect(await readFile(dir, 'utf8')).toBe('mine')
 })
 
 test('the store belongs to its owner alone', async () => {

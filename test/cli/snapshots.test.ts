@@ -93,10 +93,13 @@ test('snapshots lists them newest first', async () => {
     live: 3,
     reason: 'test',
     tags: ['one'],
+    current: false,
   })
+  expect(listed.map(({ current }) => current)).toEqual([true, false, false])
   const rows = (await box.ok(['snapshots', '--limit', '1'])).trimEnd().split('\n')
   expect(rows).toHaveLength(1)
   expect(rows[0]?.split('\t')[3]).toBe(second)
+  expect(rows[0]?.split('\t')[4]).toMatch(/^current: /)
 })
 
 test('diff tells what was added, removed and changed', async () => {

@@ -15,6 +15,11 @@ test.each(SLASHES)('a link whose key is written "%s" is a link', (slash) => {
   expect(line?.entry).toMatchObject({ value: { part: CID.parse(TIP) } })
 })
 
+test('a key that comes twice is told as that, by its name', () => {
+  expect(() => parseContent('{"a":1,"b":{"a":1,"a":2}}')).toThrow('A value has the key "a" twice.')
+  expect(() => parseContent('{"a":1,')).toThrow(/^A value is not JSON/)
+})
+
 const anyValue = fc.letrec((value) => ({
   any: fc.oneof(
     { depthSize: 'small' },

@@ -14,6 +14,11 @@ const NO_SPACE: Meaning = {
   says: 'There is no space left for the store',
   hint: 'Free some space on its disk and try again; nothing that was acknowledged is lost.',
 }
+const NO_FOLDER: Meaning = {
+  code: 'usage',
+  says: 'The place of the store is no folder',
+  hint: 'Name a folder, or a place where one can be made.',
+}
 const DENIED: Meaning = {
   code: 'access_denied',
   says: 'The store may not be written or read by this user',
@@ -47,6 +52,8 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EACCES: DENIED,
   EPERM: DENIED,
   EROFS: DENIED,
+  EEXIST: NO_FOLDER,
+  ENOTDIR: NO_FOLDER,
   EMFILE: TOO_MANY_FILES,
   ENFILE: TOO_MANY_FILES,
   28: NO_SPACE,

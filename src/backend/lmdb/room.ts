@@ -46,13 +46,16 @@ export function checkRoom(dir: string, tables: Tables, need: Need, pending: numb
   if (free >= needed) return
   // Not all of that is in one piece, as a large block needs it.
   if (free >= LEAST && free + unusedBytes(tables) / 2 >= needed) return
-  throw new CairnError('no_space', `There is no space left for the store in ${dir}.`, {
+  const what = `${mib(free)} MiB are free, and a write must leave ${mib(needed - need.bytes - pending)}`
+  throw new CairnError('no_space', `There is no space left for the store in ${dir}: ${what}.`, {
     hint: 'Free some space on its disk, or prune; nothing that was acknowledged is lost.',
     path: dir,
     needed,
     free,
   })
 }
+
+const mib = (bytes: number): string => (bytes / 2 ** 20).toFixed(1)
 
 function freeBytesNow(dir: string): number {
   const { bavail, blocks, bsize } = statfsSync(dir)

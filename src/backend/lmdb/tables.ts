@@ -116,7 +116,7 @@ function notCairns(dir: string): CairnError {
 
 export function storeNotFound(dir: string): CairnError {
   return new CairnError('store_not_found', `There is no store in ${dir}.`, {
-    hint: 'Check the path, or create a store there first.',
+    hint: 'Check the path, or make a store there: `cairn init` does.',
     path: dir,
   })
 }

@@ -3,7 +3,7 @@ import { isCairnError } from '../../errors.ts'
 import { DRILL_SAMPLE, drillTask, noteNoLive, type DrillRecord } from '../../tasks/drill.ts'
 import { durationOption, identitiesOption } from '../backup-options.ts'
 import { withStore, type CommandContext, type CommandSpec } from '../command.ts'
-import { formatCount, printable } from '../format.ts'
+import { counted, printable } from '../format.ts'
 import { collect } from '../options.ts'
 import { printRecord, taskBase } from '../task.ts'
 
@@ -67,10 +67,10 @@ function linesOf(report: DrillRecord): string[] {
     printable(`${ok ? 'ok     ' : 'failed '} ${name}: ${message}`),
   )
   if (total_count === null || rto_ms === null || rpo_ms === null) return [...lines, status]
-  const count = formatCount(total_count)
+  const count = counted(total_count, 'entity', 'entities')
   return [
     ...lines,
-    `${status}: "${dataset}" with ${count} entities in ${seconds(rto_ms)}; a loss now would cost ${seconds(rpo_ms)}`,
+    `${status}: "${dataset}" with ${count} in ${seconds(rto_ms)}; a loss now would cost ${seconds(rpo_ms)}`,
   ]
 }
 

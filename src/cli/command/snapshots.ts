@@ -1,5 +1,6 @@
 import type { Dataset } from '../../engine/dataset.ts'
 import { snapshotRecord } from '../../engine/records.ts'
+import { bytesEqual } from '../../model/cid.ts'
 import type { Backend } from '../../store/backend.ts'
 import { readDataset, withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { printable } from '../format.ts'
@@ -9,7 +10,7 @@ import { readHistory } from '../snapshot-history.ts'
 
 export const snapshots: CommandSpec = {
   examples: [
-    ['cairn snapshots', 'number, time, entities, CID, reason and tags'],
+    ['cairn snapshots', 'number, time, entities, CID, reason and tags, and which is current'],
     ['cairn snapshots --graph', 'what each was built on and changed, and which CARs hold it'],
     ['cairn snapshots --limit 1 --json', 'the newest one'],
   ],
@@ -35,14 +36,16 @@ async function list(
   dataset: Dataset,
   limit: number,
 ): Promise<void> {
+  const { commit } = await dataset.pointer({ signal })
   let count = 0
   for await (const snapshot of dataset.snapshots({ signal })) {
     count += 1
-    const record = snapshotRecord(snapshot)
+    const current = bytesEqual(snapshot.cid, commit.snapshot)
+    const record = { ...snapshotRecord(snapshot), current }
     if (output.json) await output.document(record)
     else {
       const { seq, ts, live, cid, reason, tags } = record
-      const notes = printable([reason, ...tags].join(' '))
+      const notes = printable([...(current ? ['current:'] : []), reason, ...tags].join(' '))
       await output.line([seq, ts, live, cid, notes].join('\t'))
     }
     if (count >= limit) return

@@ -4,6 +4,7 @@ import { stat, statfs } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { isMistake, type Config } from '../../config/resolve.ts'
+import { systemCodeOf } from '../../util/system-error.ts'
 import { formatBytes } from '../format.ts'
 import { failed, ok, skipped, warning, type CheckResult } from './check.ts'
 
@@ -77,8 +78,9 @@ async function checkSettingFiles({ origins, file }: Config): Promise<CheckResult
 async function checkFolder(folder: string | undefined): Promise<CheckResult> {
   const name = 'permissions'
   if (folder === undefined) return skipped(name, 'the store is no folder of this machine')
-  const found = await stat(folder).catch(() => undefined)
-  if (found === undefined) return skipped(name, `there is no folder ${folder} yet`)
+  const found = await stat(folder).catch(systemCodeOf)
+  if (found === 'ENOENT') return skipped(name, `there is no folder ${folder} yet`)
+  if (typeof found === 'string') return skipped(name, `${folder} cannot be looked at: ${found}`)
   const mode = (found.mode & 0o777).toString(8)
   const own = process.getuid?.()
   if (own !== undefined && own !== 0 && found.uid !== own) {
