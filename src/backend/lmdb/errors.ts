@@ -14,6 +14,11 @@ const NO_SPACE: Meaning = {
   says: 'There is no space left for the store',
   hint: 'Free some space on its disk and try again; nothing that was acknowledged is lost.',
 }
+const READ_ONLY: Meaning = {
+  code: 'access_denied',
+  says: 'The store lies on a file system that is mounted for reading alone',
+  hint: 'Also to read, it must be mounted for writing; or copy the folder elsewhere, and name the copy.',
+}
 const NO_FOLDER: Meaning = {
   code: 'usage',
   says: 'The place of the store is no folder',
@@ -51,7 +56,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   EDQUOT: NO_SPACE,
   EACCES: DENIED,
   EPERM: DENIED,
-  EROFS: DENIED,
+  EROFS: READ_ONLY,
   EEXIST: NO_FOLDER,
   ENOTDIR: NO_FOLDER,
   EMFILE: TOO_MANY_FILES,
@@ -60,7 +65,7 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
   122: NO_SPACE,
   1: DENIED,
   13: DENIED,
-  30: DENIED,
+  30: READ_ONLY,
   23: TOO_MANY_FILES,
   24: TOO_MANY_FILES,
   [-30792]: NO_SPACE, // MDB_MAP_FULL

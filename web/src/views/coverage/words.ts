@@ -42,7 +42,8 @@ function lossText(last: Interval | undefined): string {
   if (cars === null) return 'There is no CAR that could be restored if the store were lost.'
   if (cars.proved_at === null)
     return 'If the store were lost now, the newest CAR might not help: restoring it on trial has failed.'
-  if (cars.exact) return 'If the store were lost now, the CARs would bring back all of it.'
+  if (cars.exact)
+    return 'If the store were lost now, the CARs would bring back the newest state, and the moments that their row shows.'
   return `If the store were lost now, the CARs would bring back the state of ${stateOf(cars)}; up to ${durationText(cars.loses_ms)} of changes would be lost.`
 }
 
