@@ -194,7 +194,7 @@ async function appends(clients: number, seconds: number): Promise<Figure[]> {
   const syncUs = syncTime(dir)
   const limit = (0.7 * clients * 1e6) / (2 * syncUs)
   const details = {
-    commits: Number(pointer['number']),
+    commits: pointer.number,
     sync_us: Math.round(syncUs),
     seventy_percent_of_two_syncs: Math.round(limit),
     memory_mb: Math.round(peakMb),

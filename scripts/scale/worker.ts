@@ -84,8 +84,8 @@ async function facts({ dataset }: Opened): Promise<Facts> {
   return {
     root,
     totalCount,
-    recentCount: pointer['recent_count'],
-    next: pointer['next'],
+    recentCount: pointer.recent_count,
+    next: pointer.next,
     entities: entities.digest('hex'),
     components: components.digest('hex'),
     sampled,

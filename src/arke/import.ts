@@ -160,8 +160,7 @@ async function modesOf(target: Target | undefined, options: ArkeOptions): Promis
   const modeOf = async (name: string): Promise<ContentMode | 'auto'> => {
     if (target === undefined || !there.includes(name)) return asked
     const { pointer } = await (await target.cairn.dataset(name)).status({ signal })
-    const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-    const mode = settings['content'] === 'external' ? 'external' : 'linked'
+    const mode = pointer.settings.content
     if (asked === 'auto' || asked === mode) return mode
     throw new CairnError(
       'conflict',

@@ -78,7 +78,7 @@ async function randomEntries(
 
 async function hasLinkedTips(dataset: Dataset, { signal }: CallOptions): Promise<boolean> {
   const { pointer } = await dataset.status({ signal })
-  return (pointer['settings'] as Readonly<Record<string, unknown>>)['content'] === 'linked'
+  return pointer.settings.content === 'linked'
 }
 
 /** Of a value the reading is the proof: its block was hashed. Undefined for what is neither. */

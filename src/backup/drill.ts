@@ -10,6 +10,7 @@ import type { LongOptions } from '../engine/context.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { RestoredCar } from '../engine/restore-car.ts'
 import { printCid } from '../model/cid.ts'
+import type { CommitRecord } from '../model/commit.ts'
 import { ifItAnswers, type DrillCheck } from './drill-check.ts'
 import { sampleChecks } from './drill-sample.ts'
 import type { Backup } from './folder.ts'
@@ -139,12 +140,10 @@ async function verify(restored: Dataset, report: RestoredCar, options: Timed): P
   }
 }
 
-type PointerFields = Readonly<Record<string, unknown>>
-
 function sidecarChecks(
   { sidecar }: Backup,
   report: RestoredCar,
-  pointer: PointerFields,
+  pointer: CommitRecord,
 ): DrillCheck[] {
   const same = (name: string, expected: unknown, actual: unknown): DrillCheck => ({
     name,
@@ -158,7 +157,7 @@ function sidecarChecks(
     same('snapshot', sidecar.snapshot_cid, printCid(report.snapshot)),
     same('entities', sidecar.total_count, report.totalCount),
     same('recent entries', sidecar.recent_count, report.recentCount),
-    same('next position', sidecar.next, pointer['next']),
+    same('next position', sidecar.next, pointer.next),
   ]
 }
 
@@ -171,18 +170,18 @@ function limitChecks(name: string, ms: number, limit: number | undefined): Drill
 /** The pointer of the live dataset, if it answers and is the one that the backup is of. */
 async function livePointer(
   { live, signal }: DrillOptions,
-  restored: PointerFields,
-): Promise<PointerFields | undefined> {
+  restored: CommitRecord,
+): Promise<CommitRecord | undefined> {
   if (live === undefined) return undefined
   const pointer = (await ifItAnswers(() => live.status({ signal }), signal))?.pointer
-  return pointer?.['identity'] === restored['identity'] ? pointer : undefined
+  return pointer?.identity === restored.identity ? pointer : undefined
 }
 
 /** Whether the backup holds all that the live dataset has. */
-function isAllOf(live: PointerFields | undefined, backup: Backup | undefined): boolean {
+function isAllOf(live: CommitRecord | undefined, backup: Backup | undefined): boolean {
   if (live === undefined || backup === undefined) return false
-  const { number } = live['generation'] as { readonly number: number }
-  return live['next'] === backup.sidecar.next && number === backup.sidecar.generation
+  const { next, generation } = backup.sidecar
+  return live.next === next && live.generation.number === generation
 }
 
 async function sizeOf(sources: readonly string[]): Promise<number> {

@@ -67,8 +67,7 @@ async function importFiles(
   const ready = await pull(items, SMALL_ITEMS, sizeOfItem)
   await writeDataset(context, async (dataset) => {
     const { pointer } = await dataset.status({ signal })
-    const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-    const most = Math.min(SMALL_ITEMS, Number(settings['chain_limit']))
+    const most = Math.min(SMALL_ITEMS, pointer.settings.chain_limit)
     const changes = load.changes(dataset, rejoined(ready, items))
     const first = await pull(changes, most, sizeOfEntry)
     const way = await write(context, dataset, first, changes)

@@ -206,7 +206,7 @@ class Search {
     const newest = { ...commit, kept: pages.at(-1)?.cid ?? commit.kept, keptCount: kept.length }
     const reason = this.#reason(good)
     const lost = await lostFrom(context, this.#log, good, this.#options.signal)
-    const plan = await planRollback(context, commit, { ...past, newest, pages }, [], reason)
+    const plan = await planRollback(context, commit, { ...past, newest, pages }, { reason })
     const next = successorOf(context, this.#stored, { exclusive: null, ...plan.changes })
     const began = performance.now()
     const { dataset, number } = next.commit

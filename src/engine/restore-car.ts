@@ -281,10 +281,11 @@ class Restore {
 }
 
 function described(
-  { snapshot, header, ...found }: CarState,
+  found: CarState,
   dataset: string,
 ): Omit<RestoredCar, 'status' | 'counts' | keyof Restored> {
-  const { recentCount, totalCount } = factsOf({ snapshot, header, ...found })
+  const { snapshot, header } = found
+  const { recentCount, totalCount } = factsOf(found)
   const { root, seq, ts } = header
   return { dataset, snapshot, root, seq, snapshotTs: ts, recentCount, totalCount }
 }

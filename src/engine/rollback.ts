@@ -13,6 +13,7 @@ import type { Commit, EncodedCommit } from '../model/commit.ts'
 import type { Entry } from '../model/entry.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
 import type { HeldBlock } from '../store/backend.ts'
+import { pick } from '../util/record.ts'
 import { chainBlocks } from '../chain/extend.ts'
 import { checkedCommit } from './checked-commit.ts'
 import { momentOf, type Context } from './context.ts'
@@ -70,27 +71,29 @@ export async function rollback(
       const past = await pastOf(context, state.commit, target, signal)
       const kept = keepChain ? await entriesNotIn(context, state, past, signal) : []
       const why = reason === undefined ? 'rollback' : `rollback: ${reason}`
-      return planRollback(context, state.commit, past, kept, why)
+      return planRollback(context, state.commit, past, { reason: why, later: kept })
     },
     { signal, fresh: true },
   )
 }
 
-/** The fields of a commit that say what is current, as they were, and the chain they name. */
+/** The fields of a commit that say what is current. */
+const CURRENT_FIELDS = [
+  'identity',
+  'origins',
+  'settings',
+  'snapshot',
+  'snapshotSeq',
+  'snapshotTs',
+  'snapshotCount',
+  'head',
+  'base',
+  'recentCount',
+] as const
+
+/** What was current, and the chain it names. */
 export interface Past {
-  readonly fields: Pick<
-    Commit,
-    | 'identity'
-    | 'origins'
-    | 'settings'
-    | 'snapshot'
-    | 'snapshotSeq'
-    | 'snapshotTs'
-    | 'snapshotCount'
-    | 'head'
-    | 'base'
-    | 'recentCount'
-  >
+  readonly fields: Pick<Commit, (typeof CURRENT_FIELDS)[number]>
   readonly chain: readonly LoadedBlock[]
   readonly overlay: Overlay
   /** The position behind its log. */
@@ -277,55 +280,44 @@ async function entriesNotIn(
   return overlayEntries(chain.slice(shared + 1)).map(({ entry }) => entry)
 }
 
-/** `later`: entries that come behind the chain of the past state. */
+interface PlanOptions {
+  readonly reason: string
+  /** Entries that come behind the chain of the past state. */
+  readonly later?: readonly Entry[] | undefined
+}
+
 export async function planRollback(
   context: Context,
   commit: Commit,
   past: Past,
-  later: readonly Entry[],
-  reason: string,
+  { reason, later = [] }: PlanOptions,
 ): Promise<Move<RollbackReport>> {
-  const { identity, origins, settings, ...fields } = past.fields
-  const { snapshot, snapshotSeq, snapshotTs, snapshotCount, head, base, recentCount } = fields
-  const { kept, keptCount, next, nextOrdinal, nextSeq } = past.newest
+  const current = {
+    ...pick(past.fields, ...CURRENT_FIELDS),
+    ...pick(past.newest, 'kept', 'keptCount', 'next', 'nextOrdinal', 'nextSeq'),
+  }
   const at = momentOf(context, commit)
   const generation = {
     number: commit.generation.number + 1,
     tag: Buffer.from(context.randomBytes(8)).toString('hex'),
   }
-  const source = { identity, origins, settings, kept, keptCount, next, nextOrdinal, nextSeq }
-  const target: Commit = {
-    ...commit,
-    ...source,
-    snapshot,
-    snapshotSeq,
-    snapshotTs,
-    snapshotCount,
-    head,
-    base,
-    recentCount,
-  }
-  const blocks = later.length === 0 ? [] : chainBlocks(target, past.chain, later, at)
+  const blocks =
+    later.length === 0 ? [] : chainBlocks({ ...commit, ...current }, past.chain, later, at)
   const last = blocks.at(-1)
   const all = [...past.chain, ...blocks]
   const overlay = new Overlay(past.overlay.tree)
   for (const entry of overlayEntries(all)) overlay.set(entry)
-  const chainFirst = all[0]?.block.first ?? next
+  const chainFirst = all[0]?.block.first ?? current.next
   const changes = {
+    ...current,
     reason,
-    ...source,
     generation,
-    snapshot,
-    snapshotSeq,
-    snapshotTs,
-    snapshotCount,
-    base,
-    head: last?.cid ?? head,
-    recentCount: recentCount + later.length,
+    head: last?.cid ?? current.head,
+    recentCount: current.recentCount + later.length,
     chainFirst,
     floor: floorOf(past, chainFirst),
-    next: next + later.length,
-    nextOrdinal: last === undefined ? nextOrdinal : last.block.ordinal + 1,
+    next: current.next + later.length,
+    nextOrdinal: last === undefined ? current.nextOrdinal : last.block.ordinal + 1,
     totalCount: await overlay.liveCount(),
   }
   const held: HeldBlock[] = blocks.map(({ cid, bytes }) => ({ cid, bytes, hold: 'deep' }))
@@ -334,8 +326,8 @@ export async function planRollback(
     changes,
     blocks: [...held, ...pages],
     result: {
-      snapshot,
-      seq: snapshotSeq,
+      snapshot: changes.snapshot,
+      seq: changes.snapshotSeq,
       generation: generation.number,
       undo: commit.number,
       recentCount: changes.recentCount,

@@ -1,13 +1,13 @@
 /** What `status` tells of a dataset and its store. */
 import { printCid } from '../model/cid.ts'
-import { commitRecord } from '../model/commit.ts'
+import { commitRecord, type CommitRecord } from '../model/commit.ts'
 import type { StoreStatus } from '../store/backend.ts'
 import type { Context } from './context.ts'
 import type { State } from './state.ts'
 
 export interface DatasetStatus {
   /** The fields of the index pointer, as they are stored. */
-  readonly pointer: Readonly<Record<string, unknown>>
+  readonly pointer: CommitRecord
   readonly dataset: string
   /** The CID of the newest commit. */
   readonly commit: string

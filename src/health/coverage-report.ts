@@ -183,7 +183,7 @@ async function readStore(options: CoverageOptions): Promise<StoreSide> {
     identity: facts.identity,
   })
   const storeProof = proofOfStore(proof)
-  const oldest = Number(status.pointer['oldest'])
+  const { oldest } = status.pointer
   const bytes = await backend.getCommit(name, oldest, { signal })
   const commitsFrom = bytes === undefined ? facts.commitTs : decodeCommit(bytes).commit.ts
   const snapshots: StatePoint[] = []

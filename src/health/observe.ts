@@ -118,17 +118,15 @@ async function readStatus(
 }
 
 export function factsOf({ pointer, location, store }: DatasetStatus): DatasetFacts {
-  const generation = pointer['generation'] as { readonly number: number }
-  const settings = pointer['settings'] as { readonly chain_limit: number }
   return {
-    identity: String(pointer['identity']),
-    generation: generation.number,
-    next: Number(pointer['next']),
-    commitTs: Number(pointer['ts']),
-    chainLimit: settings.chain_limit,
-    recentCount: Number(pointer['recent_count']),
-    snapshotSeq: Number(pointer['snapshot_seq']),
-    snapshotTs: Date.parse(String(pointer['snapshot_ts'])),
+    identity: pointer.identity,
+    generation: pointer.generation.number,
+    next: pointer.next,
+    commitTs: pointer.ts,
+    chainLimit: pointer.settings.chain_limit,
+    recentCount: pointer.recent_count,
+    snapshotSeq: pointer.snapshot_seq,
+    snapshotTs: Date.parse(pointer.snapshot_ts),
     location,
     synced: store.synced,
     notes: store.notes,

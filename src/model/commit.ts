@@ -11,7 +11,12 @@ import { createHash } from 'node:crypto'
 import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
 import { Fields, type IpldMap } from './ipld.ts'
-import { replicationOf, replicationRecord, type Replication } from './replication.ts'
+import {
+  replicationOf,
+  replicationRecord,
+  type Replication,
+  type ReplicationRecord,
+} from './replication.ts'
 import { COMMIT_SCHEMA } from './schema.ts'
 import {
   areSettingsPossible,
@@ -19,6 +24,7 @@ import {
   readSettings,
   settingsRecord,
   type DatasetSettings,
+  type SettingsRecord,
 } from './settings.ts'
 
 /** Counts restores, rollbacks and fail-overs; the tag tells apart two that happened independently. */
@@ -89,8 +95,43 @@ export interface EncodedCommit {
 
 const printOrNull = (cid: CidBytes | null): string | null => (cid === null ? null : printCid(cid))
 
-/** The commit as the record that is stored, shown by `status` and mirrored for other programs. */
-export function commitRecord(commit: Commit): Record<string, unknown> {
+/**
+ * The commit as the record that is stored, shown by `status` and mirrored for other programs. CIDs and dates are
+ * text; what each field means is said at `Commit`.
+ */
+export interface CommitRecord extends ReplicationRecord {
+  readonly schema: typeof COMMIT_SCHEMA
+  readonly number: number
+  readonly prev: string | null
+  readonly ts: number
+  readonly last_updated: string
+  readonly writer: string
+  readonly reason: string
+  readonly dataset: string
+  readonly identity: string
+  readonly origins: readonly string[]
+  readonly generation: Generation
+  readonly settings: SettingsRecord
+  readonly latest_snapshot_cid: string
+  readonly snapshot_seq: number
+  readonly snapshot_ts: string
+  readonly snapshot_count: number
+  readonly recent_chain_head: string | null
+  readonly chain_base: string | null
+  readonly recent_count: number
+  readonly chain_first: number
+  readonly next: number
+  readonly next_ordinal: number
+  readonly next_seq: number
+  readonly floor: number
+  readonly oldest: number
+  readonly kept: string
+  readonly kept_count: number
+  readonly total_count: number
+  readonly exclusive: Exclusive | null
+}
+
+export function commitRecord(commit: Commit): CommitRecord {
   const { settings, generation } = commit
   return {
     schema: COMMIT_SCHEMA,

@@ -42,11 +42,13 @@ export interface Replication {
 /** Forks that are remembered: who has been away for longer is told that its place is not known. */
 export const MOST_FORKS = 64
 
-export function replicationRecord({
-  replica,
-  fenced,
-  failovers,
-}: Replication): Record<string, unknown> {
+export interface ReplicationRecord {
+  readonly replica?: { readonly of: string; readonly number: number; readonly cid: string }
+  readonly fenced?: Fenced
+  readonly failovers?: Failovers
+}
+
+export function replicationRecord({ replica, fenced, failovers }: Replication): ReplicationRecord {
   return {
     ...(replica === undefined ? {} : { replica: { ...replica, cid: printCid(replica.cid) } }),
     ...(fenced === undefined ? {} : { fenced }),

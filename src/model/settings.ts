@@ -28,7 +28,14 @@ export function areSettingsPossible({ chunkSize, chainLimit }: DatasetSettings):
 }
 
 /** As commits and checkpoints hold them. */
-export function settingsRecord(settings: DatasetSettings): Record<string, string | number> {
+export interface SettingsRecord {
+  readonly content: ContentMode
+  readonly chunk_size: number
+  readonly chain_limit: number
+  readonly deleted_ms: number
+}
+
+export function settingsRecord(settings: DatasetSettings): SettingsRecord {
   return {
     content: settings.content,
     chunk_size: settings.chunkSize,

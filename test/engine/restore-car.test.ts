@@ -8,6 +8,7 @@ import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import { cborBlock } from '../../src/model/cid.ts'
+import type { CommitRecord } from '../../src/model/commit.ts'
 import { carPath, exported, writeCar } from '../helpers/cars.ts'
 
 interface Store {
@@ -51,7 +52,7 @@ async function stateOf(dataset: Dataset): Promise<unknown[]> {
   return found
 }
 
-const pointerOf = async (dataset: Dataset): Promise<Readonly<Record<string, unknown>>> =>
+const pointerOf = async (dataset: Dataset): Promise<CommitRecord> =>
   (await dataset.status()).pointer
 
 test('on an empty store: the same entities, root, positions, settings and metadata', async () => {
@@ -63,8 +64,9 @@ test('on an empty store: the same entities, root, positions, settings and metada
   const restored = await cairn.dataset('main')
   expect(await stateOf(restored)).toEqual(await stateOf(source))
   const [before, after] = [await pointerOf(source), await pointerOf(restored)]
-  const same = ['identity', 'settings', 'latest_snapshot_cid', 'recent_chain_head', 'recent_count']
-  for (const field of [...same, 'next', 'next_ordinal', 'next_seq', 'total_count', 'chain_first'])
+  const cids = ['latest_snapshot_cid', 'recent_chain_head'] as const
+  const counts = ['recent_count', 'total_count', 'next', 'next_ordinal', 'next_seq'] as const
+  for (const field of ['identity', 'settings', ...cids, ...counts, 'chain_first'] as const)
     expect(after[field], field).toEqual(before[field])
   const [status, old] = [await restored.status(), await source.status()]
   expect([status.root, status.meta]).toEqual([old.root, old.meta])
@@ -76,7 +78,7 @@ test('what was restored goes on: positions, versions, builds, history, rollback'
   const { cairn } = store()
   await cairn.restoreCar([backup.car])
   const restored = await cairn.dataset('main')
-  const next = Number((await pointerOf(source))['next'])
+  const next = (await pointerOf(source)).next
   const put = await restored.put('e0', { again: true })
   expect(put).toMatchObject({ ver: 3, position: next })
   const versions = []
@@ -119,7 +121,7 @@ test('in the place of another dataset’s state, with the way back to it', async
   await dataset.build()
   const report = await target.cairn.restoreCar([backup.car], { replace: true })
   expect(await stateOf(dataset)).toEqual(await stateOf(source))
-  expect((await pointerOf(dataset))['identity']).toBe((await pointerOf(source))['identity'])
+  expect((await pointerOf(dataset)).identity).toBe((await pointerOf(source)).identity)
   await dataset.put('e1', 'goes on')
   await dataset.build()
   await dataset.rollback({ commit: report.undo ?? -1 })
@@ -135,8 +137,8 @@ test('under another name it is a dataset of its own, beside the one it came from
   await origin.cairn.restoreCar([backup.car], { as: 'copy' })
   const copy = await origin.cairn.dataset('copy')
   const pointer = await pointerOf(copy)
-  expect(pointer['identity']).not.toBe((await pointerOf(source))['identity'])
-  expect(pointer['origins']).toEqual([(await pointerOf(source))['identity']])
+  expect(pointer.identity).not.toBe((await pointerOf(source)).identity)
+  expect(pointer.origins).toEqual([(await pointerOf(source)).identity])
   await copy.put('e0', 'in the copy')
   await copy.build()
   expect((await source.get('e0'))?.ver).toBe(2)

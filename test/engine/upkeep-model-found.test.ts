@@ -101,7 +101,7 @@ test('the state that a restore replaced comes back after a prune, chain and all'
 })
 
 async function newestCommit0(dataset: Dataset): Promise<{ number: number }> {
-  return { number: Number((await dataset.status()).pointer['number']) }
+  return { number: (await dataset.status()).pointer.number }
 }
 
 test('an older state of its own can be restored after a prune, and pruned again', async () => {
@@ -228,7 +228,7 @@ test('a delta has its snapshot, also where content of its base links to it', asy
 })
 
 const newestCid = async (dataset: Dataset): Promise<string> =>
-  String((await dataset.status()).pointer['latest_snapshot_cid'])
+  (await dataset.status()).pointer.latest_snapshot_cid
 
 test('a writer that only appends goes on after another one built and pruned', async () => {
   const one = await kit()

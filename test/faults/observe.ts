@@ -69,12 +69,10 @@ async function describe(
     snapshots,
     ...Object.fromEntries(names.map((name) => [name, pointer[name]])),
   }
-  const generation = (pointer['generation'] as { number: number } | undefined)?.number
-  const exclusive = pointer['exclusive'] !== null && pointer['exclusive'] !== undefined
   const numbers = {
     ...Object.fromEntries(numberNames.map((name) => [name, pointer[name]])),
-    generation,
-    exclusive,
+    generation: pointer.generation.number,
+    exclusive: pointer.exclusive !== null,
     history: await historyOf(dataset),
   }
   return { state, numbers }
@@ -141,10 +139,7 @@ export async function compareRoots(cairn: Cairn): Promise<string[]> {
   for (const name of await cairn.datasets()) {
     const dataset = await cairn.dataset(name)
     const root = printCid((await dataset.build({ force: true })).root)
-    const { chunk_size: chunkSize, content } = (await dataset.status()).pointer['settings'] as {
-      chunk_size: number
-      content: 'linked' | 'external'
-    }
+    const { chunk_size: chunkSize, content } = (await dataset.status()).pointer.settings
     const naive = new NaiveBuilder(chunkSize, content).build(await all(dataset))
     const expected = naive.root.cid.toString()
     if (root !== expected) problems.push(`the root of ${name} is ${root}, it should be ${expected}`)

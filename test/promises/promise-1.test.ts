@@ -23,7 +23,7 @@ async function expectAll(dataset: Dataset, acks: readonly Ack[]): Promise<void> 
   const { pointer } = await dataset.status()
   const positions = acks.map(({ position }) => position).toSorted((a, b) => a - b)
   expect(new Set(positions).size).toBe(acks.length)
-  expect(Number(pointer['next'])).toBeGreaterThan(positions.at(-1) ?? -1)
+  expect(pointer.next).toBeGreaterThan(positions.at(-1) ?? -1)
   const present = new Map((await collect(dataset.entries())).map(({ pi, ver }) => [pi, ver]))
   const lost = acks.filter(({ pi, ver }) => (present.get(pi) ?? 0) < ver)
   expect(lost).toEqual([])

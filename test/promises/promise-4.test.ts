@@ -91,7 +91,7 @@ test('what a stock node exports of a snapshot restores, and can be written to', 
   await dataset.build()
   const before = await contentsOf(dataset)
   const { pointer } = await dataset.status()
-  const snapshot = String(pointer['latest_snapshot_cid'])
+  const snapshot = pointer.latest_snapshot_cid
   const car = await CarFile.open(await dagExport(node.url, snapshot))
   const target = new Cairn(openMemory())
   const report = await target.restoreCar([car], { as: 'back' })
@@ -142,7 +142,7 @@ test('on a node, a prune drops its pins and the next collection frees what is go
   const dataset = await filled(cairn, 'pruned')
   await dataset.build()
   const before = await contentsOf(dataset)
-  const old = parseCid(String((await dataset.status()).pointer['latest_snapshot_cid']))
+  const old = parseCid((await dataset.status()).pointer.latest_snapshot_cid)
   await dataset.putBatch(
     Array.from({ length: ENTITIES }, (_, i) => ({ pi: idOf(i), value: { n: i } })),
   )

@@ -181,7 +181,7 @@ export const OPERATIONS: readonly Operation[] = [
     run: async ({ cairn }, { entities }) => {
       await cairn.status()
       const { pointer } = await (await cairn.dataset()).status()
-      expect(pointer['total_count']).toBe(Object.keys(entities).length)
+      expect(pointer.total_count).toBe(Object.keys(entities).length)
     },
   },
   {

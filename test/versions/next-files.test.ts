@@ -96,7 +96,7 @@ test('a ledger of the next version is kept aside as it is, and nothing counts as
     const backend = openMemory()
     await fillStore(backend)
     const { pointer } = await (await openAt(backend, () => READ).dataset('main')).status()
-    const identity = String(pointer['identity'])
+    const { identity } = pointer
     const of = { location: backend.location, dataset: 'main', identity }
     const { path } = await Ledger.open(dir, of)
     const text = await readFile(join(fixture, LEDGER), 'utf8')

@@ -48,7 +48,7 @@ const READS: Readonly<Record<string, Use>> = {
   snapshots: async (dataset) => (await collect(dataset.snapshots())).map(({ seq }) => seq),
   chunks: async (dataset) => (await collect(dataset.chunks())).length,
   diff: async (dataset) => (await collect(dataset.diff('first', 'second'))).map(({ pi }) => pi),
-  status: async (dataset) => (await dataset.status()).pointer['total_count'],
+  status: async (dataset) => (await dataset.status()).pointer.total_count,
   verify,
   'export and restore': async (dataset) => {
     const other = openAt(openMemory(), () => READ)

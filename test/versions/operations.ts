@@ -258,9 +258,8 @@ export const OPERATIONS: Readonly<Record<string, Operation>> = {
 async function readLedger(fixture: string, temp: string): Promise<unknown> {
   const backend = openMemory()
   await fillStore(backend)
-  const identity = String(
-    (await (await openAt(backend, () => READ).dataset('main')).status()).pointer['identity'],
-  )
+  const { pointer } = await (await openAt(backend, () => READ).dataset('main')).status()
+  const { identity } = pointer
   const of = { location: backend.location, dataset: 'main', identity }
   const { path } = await Ledger.open(temp, of)
   await copyFile(join(fixture, LEDGER), path)

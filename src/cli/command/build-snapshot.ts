@@ -52,9 +52,8 @@ async function needOf(
   { cairn, dataset }: TaskContext,
 ): Promise<Need> {
   const status = await (await cairn.dataset(dataset)).status({ signal })
-  const settings = status.pointer['settings'] as Readonly<Record<string, unknown>>
-  const limit = Number(settings['chain_limit'])
-  const recent = Number(status.pointer['recent_count'])
+  const { settings, recent_count: recent } = status.pointer
+  const limit = settings.chain_limit
   const threshold = (name: 'rebuild_threshold' | 'emergency_threshold', part: number): number =>
     config.origins[name] === 'default' ? Math.max(1, Math.floor(limit * part)) : config.values[name]
   const rebuild = threshold('rebuild_threshold', 0.5)
@@ -81,27 +80,25 @@ async function needOf(
 async function printNotNeeded({ output }: CommandContext, dataset: DatasetStatus): Promise<void> {
   const { pointer, root, chunkCount } = dataset
   if (!output.json) {
-    await output.line(String(pointer['latest_snapshot_cid']))
-    output.note(
-      `not needed: ${counted(Number(pointer['recent_count']), 'recent entry', 'recent entries')}`,
-    )
+    await output.line(pointer.latest_snapshot_cid)
+    output.note(`not needed: ${counted(pointer.recent_count, 'recent entry', 'recent entries')}`)
     return
   }
   await output.document({
     status: 'not_needed',
-    snapshot: pointer['latest_snapshot_cid'],
+    snapshot: pointer.latest_snapshot_cid,
     root,
-    seq: pointer['snapshot_seq'],
-    ts: pointer['snapshot_ts'],
+    seq: pointer.snapshot_seq,
+    ts: pointer.snapshot_ts,
     entries: null,
-    live: pointer['snapshot_count'],
+    live: pointer.snapshot_count,
     chunk_count: chunkCount,
     folded: 0,
     chunks_written: 0,
     chunks_dropped: 0,
     blocks_written: 0,
     bytes_written: 0,
-    recent_count: pointer['recent_count'],
+    recent_count: pointer.recent_count,
   })
 }
 

@@ -54,7 +54,7 @@ export const exportCommand: CommandSpec = {
 
 async function isExternal({ signal }: CommandContext, dataset: Dataset): Promise<boolean> {
   const { pointer } = await dataset.status({ signal })
-  return (pointer['settings'] as Readonly<Record<string, unknown>>)['content'] === 'external'
+  return pointer.settings.content === 'external'
 }
 
 async function stream(

@@ -148,8 +148,7 @@ async function importBatches(
 
 async function defaultBatch({ signal }: CommandContext, dataset: Dataset): Promise<number> {
   const { pointer } = await dataset.status({ signal })
-  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-  return Math.min(DEFAULT_BATCH, Number(settings['chain_limit']))
+  return Math.min(DEFAULT_BATCH, pointer.settings.chain_limit)
 }
 
 async function importBulk(

@@ -39,17 +39,13 @@ export const init: CommandSpec = {
 
 const SETTINGS = ['content', 'chunk_size', 'chain_limit'] as const
 
-function settingsOf(status: DatasetStatus): Readonly<Record<string, unknown>> {
-  return status.pointer['settings'] as Record<string, unknown>
-}
-
 function record(status: DatasetStatus, created: boolean): Record<string, unknown> {
-  const { content, chunk_size, chain_limit } = settingsOf(status)
+  const { content, chunk_size, chain_limit } = status.pointer.settings
   return {
     status: created ? 'created' : 'already_created',
     dataset: status.dataset,
     store: status.location,
-    snapshot: status.pointer['latest_snapshot_cid'],
+    snapshot: status.pointer.latest_snapshot_cid,
     root: status.root,
     content,
     chunk_size,
@@ -60,7 +56,7 @@ function record(status: DatasetStatus, created: boolean): Record<string, unknown
 
 /** What was asked for on purpose and is not so must not look like a success. */
 function refuseOtherSettings({ config, options }: CommandContext, status: DatasetStatus): void {
-  const there = settingsOf(status)
+  const there = status.pointer.settings
   for (const name of SETTINGS) {
     const asked = config.origins[name] === 'flag' && config.values[name] !== there[name]
     if (asked) throw different(status, name, String(there[name]))

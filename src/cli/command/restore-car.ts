@@ -134,7 +134,7 @@ async function confirmReplacing(
   const name = as ?? facts.dataset ?? 'main'
   if (!(await cairn.datasets()).includes(name)) return
   const { pointer } = await (await cairn.dataset(name)).status({ signal })
-  const now = counted(Number(pointer['total_count']), 'entity', 'entities')
+  const now = counted(pointer.total_count, 'entity', 'entities')
   const then = formatCount(facts.totalCount)
   await confirm(context, `"${name}" goes from ${now} to ${then}. Go on?`)
 }

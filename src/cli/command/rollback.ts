@@ -96,8 +96,8 @@ async function planOf(
     dataset: dataset.name,
     target,
     keepChain: options.switch('--keep-chain'),
-    recentCount: Number(pointer['recent_count']),
-    countNow: Number(pointer['total_count']),
+    recentCount: pointer.recent_count,
+    countNow: pointer.total_count,
     countThen: then.totalCount,
   }
 }

@@ -39,23 +39,20 @@ export function statusRecord(found: DatasetStatus): Record<string, unknown> {
 
 async function printStatus({ output }: CommandContext, found: DatasetStatus): Promise<void> {
   const { pointer, store } = found
-  const field = (name: string): string => String(pointer[name])
-  const count = (name: string): string => formatCount(Number(pointer[name]))
-  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
   const size = (bytes: number | undefined): string =>
     bytes === undefined ? 'unknown' : formatBytes(bytes)
-  const limit = formatCount(Number(settings['chain_limit']))
-  const entities = counted(Number(pointer['snapshot_count']), 'entity', 'entities')
+  const limit = formatCount(pointer.settings.chain_limit)
+  const entities = counted(pointer.snapshot_count, 'entity', 'entities')
   const rows = columns([
-    ['dataset', `${found.dataset} (${String(settings['content'])})`],
+    ['dataset', `${found.dataset} (${pointer.settings.content})`],
     ['store', found.location],
-    ['entities', count('total_count')],
-    ['snapshot', field('latest_snapshot_cid')],
-    ['', `number ${field('snapshot_seq')} of ${field('snapshot_ts')}`],
+    ['entities', formatCount(pointer.total_count)],
+    ['snapshot', pointer.latest_snapshot_cid],
+    ['', `number ${pointer.snapshot_seq} of ${pointer.snapshot_ts}`],
     ['', `${entities}, ${counted(found.chunkCount, 'chunk')}, ${formatBytes(found.treeBytes)}`],
     ['root', found.root],
-    ['recent', `${count('recent_count')} entries of at most ${limit}`],
-    ['commit', `${field('number')} of ${field('last_updated')}`],
+    ['recent', `${formatCount(pointer.recent_count)} entries of at most ${limit}`],
+    ['commit', `${pointer.number} of ${pointer.last_updated}`],
     ['size', `${size(store.sizeBytes)}, ${size(store.freeBytes)} free`],
     ['synced', store.synced === undefined ? 'unknown' : store.synced ? 'yes' : 'no'],
   ])

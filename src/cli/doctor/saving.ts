@@ -49,8 +49,7 @@ async function lookAtSession(
 ): Promise<FoundSession> {
   const name = 'session'
   const none = { isThere: false, result: skipped(name, 'the dataset has none') }
-  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-  if (settings['content'] === 'external') return none
+  if (pointer.settings.content === 'external') return none
   try {
     const found = await readSession(dataset, { signal })
     return found === undefined ? none : { isThere: true, result: sessionResult(found) }

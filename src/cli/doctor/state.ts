@@ -26,7 +26,7 @@ export async function checkState(state: StoredState, report: Report): Promise<vo
   const snapshots = []
   for await (const one of dataset.snapshots({ signal })) snapshots.push(one)
   for (const result of fallenBackResults(damagedCommits(snapshots))) await report(result)
-  const owner = { dataset: dataset.name, identity: String(status.pointer['identity']) }
+  const owner = { dataset: dataset.name, identity: status.pointer.identity }
   await report(await checkProof(join(dataDir, 'ledger'), owner))
 }
 

@@ -76,10 +76,8 @@ async function checkDataset(
 }
 
 export function pointerResults({ pointer }: DatasetStatus, now: number): CheckResult[] {
-  const settings = pointer['settings'] as Readonly<Record<string, unknown>>
-  const limit = Number(settings['chain_limit'])
-  const recent = Number(pointer['recent_count'])
-  const ts = Number(pointer['ts'])
+  const { settings, recent_count: recent, ts } = pointer
+  const limit = settings.chain_limit
   const chain = `${formatCount(recent)} of ${formatCount(limit)} recent entries`
   return [
     recent < limit * 0.8

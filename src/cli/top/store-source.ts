@@ -54,7 +54,7 @@ export function storeSource({ cairn, config, slowMs, now }: StoreOptions): Sourc
         recent: head.recentCount,
         chainLimit: head.chainLimit,
         snapshotSeq: head.seq,
-        snapshotTs: readTime(pointer['snapshot_ts']) ?? head.snapshotTs,
+        snapshotTs: readTime(pointer.snapshot_ts) ?? head.snapshotTs,
         storeBytes: store.sizeBytes ?? null,
         freeBytes: store.freeBytes ?? null,
         counters: null,

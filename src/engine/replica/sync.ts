@@ -16,6 +16,7 @@ import { encodeCommit, type Commit, type EncodedCommit } from '../../model/commi
 import type { KeptSnapshot } from '../../model/kept.ts'
 import type { SnapshotHeader } from '../../model/snapshot.ts'
 import type { Staging } from '../../store/backend.ts'
+import { omit } from '../../util/record.ts'
 import type { LongOptions } from '../context.ts'
 import { commitSurely } from '../next-commit.ts'
 import type { Pointer } from '../pointer.ts'
@@ -203,9 +204,9 @@ class OneSync {
       const made = proved === 'moved' ? proved : await this.#commit(copied, proved, staging)
       if (made === 'moved') return made
       const { counts } = copier
-      const described_ = described(this.#source, this.#stored, made)
-      context.log.info('synced', { ...described_, ...counts })
-      return { ...described_, status: 'synced', ...counts, snapshots: copied.fresh.length }
+      const synced = described(this.#source, this.#stored, made)
+      context.log.info('synced', { ...synced, ...counts })
+      return { ...synced, status: 'synced', ...counts, snapshots: copied.fresh.length }
     } finally {
       copier.close()
     }
@@ -275,9 +276,8 @@ class OneSync {
         const { commit } = state
         // Of what is no longer kept an older commit may have been made.
         const oldest = forgets ? commit.number + 1 : commit.oldest
-        const changes = { ...fields, oldest, fenced: undefined }
         return {
-          changes,
+          changes: { ...fields, oldest },
           blocks: [],
           staging,
           at: fields.ts,
@@ -297,17 +297,11 @@ function replicaFields(
   { location }: SyncSource,
   { commit, cid }: EncodedCommit,
 ): Omit<Commit, 'number' | 'prev' | 'writer' | 'oldest' | 'dataset'> {
-  const {
-    number,
-    prev: _,
-    writer: __,
-    oldest: ___,
-    dataset: ____,
-    fenced: _____,
-    ...state
-  } = commit
+  const { number } = commit
   return {
-    ...state,
+    ...omit(commit, 'number', 'prev', 'writer', 'oldest', 'dataset'),
+    // Explicit also where they are undefined: they are spread over the replica's commit, which may have others.
+    fenced: undefined,
     failovers: commit.failovers,
     reason: `sync of commit ${number}`,
     exclusive: null,

@@ -5,6 +5,7 @@
 import type { Commit } from '../../model/commit.ts'
 import type { Backend } from '../../store/backend.ts'
 import { NodeStore } from '../../tree/node-store.ts'
+import { omit } from '../../util/record.ts'
 import { checkedCommit } from '../checked-commit.ts'
 import type { Context } from '../context.ts'
 import { Pointer } from '../pointer.ts'
@@ -54,7 +55,7 @@ export class StoreTarget implements ReplicaTarget {
 
   async #open(): Promise<Context> {
     const backend = await this.#store.open()
-    const { replicas: _, observe: __, ...base } = this.#base
+    const base = omit(this.#base, 'replicas', 'observe')
     return { ...base, backend, nodes: new NodeStore(backend, NODE_CACHE_BYTES) }
   }
 

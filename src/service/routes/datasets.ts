@@ -86,7 +86,7 @@ async function make(service: Service, name: string, asked: DatasetSettings): Pro
 /** What was asked for on purpose and is not so must not look like a success. */
 async function refuseOthers(dataset: Dataset, asked: DatasetSettings): Promise<void> {
   const { pointer } = await dataset.status()
-  const there = pointer['settings'] as Readonly<Record<string, unknown>>
+  const there: Readonly<Record<string, unknown>> = { ...pointer.settings }
   for (const [name, value] of Object.entries(asked)) {
     if (value === there[name]) continue
     throw new CairnError(
