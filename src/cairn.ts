@@ -3,14 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { CairnError } from './errors.ts'
 import type { Backend, CallOptions, CompactedSizes, StoreStatus } from './store/backend.ts'
 import { NodeStore } from './tree/node-store.ts'
-import {
-  REAL_TIMERS,
-  SILENT,
-  type Context,
-  type Logger,
-  type LongOptions,
-  type Timers,
-} from './engine/context.ts'
+import { REAL_TIMERS, type Context, type LongOptions, type Timers } from './engine/context.ts'
+import { SILENT, type Logger } from './engine/logger.ts'
 import { Dataset, type DatasetOptions } from './engine/dataset.ts'
 import { fallBack, type FallBackOptions, type FallBackReport } from './engine/fall-back.ts'
 import { createDataset, parseDatasetName, type InitOptions } from './engine/genesis.ts'

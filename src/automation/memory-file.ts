@@ -7,7 +7,7 @@
 import { mkdir, open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
 import { writeWhole } from '../backup/publish.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { freshMemory, type AutomationMemory } from './memory.ts'
 import { parseState, type AutomationState } from './state.ts'
 

@@ -1,5 +1,5 @@
 /** What the automation says in the log, in the words that people look for there. */
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { toCairnError } from '../errors.ts'
 import type { Job } from '../jobs/job.ts'
 import type { DatasetFacts } from './decide.ts'

@@ -4,7 +4,7 @@
  * Nothing here throws at those who only pass on an event: what fails is logged and looked at again later.
  */
 import type { Cairn } from '../cairn.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { isCairnError } from '../errors.ts'
 import { hasEnded, type Job, type JobRun } from '../jobs/job.ts'
 import type { Jobs } from '../jobs/jobs.ts'

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import type { Logger as Pino, LoggerOptions } from 'pino'
 import type { LogLevel } from '../config/schema.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { Output } from './output.ts'
 
 type PinoFactory = (options: LoggerOptions, to: { write: (line: string) => void }) => Pino

@@ -2,17 +2,9 @@
 import { setImmediate as turn, setTimeout as delay } from 'node:timers/promises'
 import type { Backend } from '../store/backend.ts'
 import type { NodeStore } from '../tree/node-store.ts'
+import type { Logger } from './logger.ts'
 import type { Observe } from './observe.ts'
-import type { ReplicaSet } from './replica/replica-set.ts'
-
-/** Where the engine says what it does; never results, never secrets. */
-export interface Logger {
-  info(event: string, fields?: Readonly<Record<string, unknown>>): void
-  error(event: string, fields?: Readonly<Record<string, unknown>>): void
-  debug(event: string, fields?: Readonly<Record<string, unknown>>): void
-}
-
-export const SILENT: Logger = { info: () => {}, error: () => {}, debug: () => {} }
+import type { Replicas } from './replica/replicas.ts'
 
 /** How far a long operation has come. */
 export interface Progress {
@@ -63,5 +55,5 @@ export interface Context {
   /** Is told how long operations took. */
   readonly observe?: Observe | undefined
   /** The copies of this store's datasets that the policy names. */
-  readonly replicas?: ReplicaSet | undefined
+  readonly replicas?: Replicas | undefined
 }

@@ -3,7 +3,7 @@
  * well is told, when it is over.
  */
 import type { Commit } from '../model/commit.ts'
-import type { Logger } from './context.ts'
+import type { Logger } from './logger.ts'
 
 /**
  * `append`: one batch, from its call until it is durable. `commit`: one commit, on the store's side.

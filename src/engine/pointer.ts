@@ -11,6 +11,7 @@
 import { isCairnError, throwIfAborted } from '../errors.ts'
 import type { Block } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
+import type { Fenced } from '../model/replication.ts'
 import type { CommitRequest, HeldBlock, Staging } from '../store/backend.ts'
 import { Mutex } from '../util/mutex.ts'
 import type { Context } from './context.ts'
@@ -19,7 +20,7 @@ import { ofNewest, prepareNewest } from './newest-state.ts'
 import { commitSurely, successorOf } from './next-commit.ts'
 import { madeBy, secondsSince } from './observe.ts'
 import { checkWritable, isWritable } from './replica/standing.ts'
-import { completeState, type State } from './state.ts'
+import { completeState, extendedState, type State } from './state.ts'
 
 /** What the next commit is to be: the fields that differ, and the blocks that come with it. */
 export interface Move<T> {
@@ -132,6 +133,24 @@ export class Pointer {
     const move = (): Promise<T> => this.#line.run(() => this.#move(plan, options))
     if (replicas === undefined || options.replication === true) return move()
     return replicas.beforeWrite(this).then(move)
+  }
+
+  /** Makes the dataset refuse all writes, durably. False for a replica, which takes none as it is. */
+  fence(by: Fenced): Promise<boolean> {
+    return this.move<boolean>(
+      async (state) => {
+        const { commit } = state
+        if (commit.replica !== undefined) return { stay: false }
+        if (commit.fenced !== undefined) return { stay: true }
+        return {
+          changes: { reason: `fenced by generation ${by.by.number}`, fenced: by },
+          blocks: [],
+          become: (stored) => extendedState(state, [], stored),
+          result: true,
+        }
+      },
+      { fresh: true, replication: true },
+    )
   }
 
   async #move<T>(plan: Plan<T>, options: MoveOptions): Promise<T> {

@@ -5,7 +5,7 @@
 import { mkdir, readFile, rename } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { writeWhole } from '../backup/publish.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { AlertState, Notice } from './alerts.ts'
 import { ifAbsent } from './disk.ts'
 import { CHECKS } from './report.ts'

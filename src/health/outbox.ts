@@ -4,7 +4,7 @@
  * noting it sends once more, never less.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { toCairnError } from '../errors.ts'
 import type { AlertMemory, Channel, Unsent } from './alert-memory.ts'
 import type { AlertState, Notice } from './alerts.ts'

@@ -4,7 +4,7 @@
  */
 import type { Values } from '../config/schema.ts'
 import type { Cairn } from '../cairn.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { toCairnError } from '../errors.ts'
 import { alertMemoryPath, readAlertMemory, writeAlertMemory } from './alert-memory.ts'
 import { nextAlerts, type Notice } from './alerts.ts'

@@ -7,7 +7,8 @@
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
-import { REAL_TIMERS, type Logger, type Timers } from '../engine/context.ts'
+import { REAL_TIMERS, type Timers } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { CairnError, throwIfAborted, toCairnError } from '../errors.ts'
 import { hasEnded, type Job, type JobFilter, type JobKind, type JobRequest } from './job.ts'
 import { addReason, isStuck, jobOf, newRecord, noteFailure, type JobRecord } from './record.ts'

@@ -6,7 +6,7 @@
  * A map is loaded from one commit; from there on the log tells the rest. What is heard of the log is never
  * trusted to come before or after the answer to an own write: positions decide (map-state.ts).
  */
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError } from '../errors.ts'
 import { follow, type FollowFrom } from './follower.ts'

@@ -7,7 +7,7 @@
  * the next one saves what it finds without a snapshot, as it does with any other change.
  */
 import { isCairnError, toCairnError } from '../errors.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import {
   disconnectReason,
   withoutUsers,

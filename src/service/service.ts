@@ -5,7 +5,7 @@
 import type { Automation } from '../automation/automation.ts'
 import type { Values } from '../config/schema.ts'
 import type { Cairn } from '../cairn.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { HealthWatch } from '../health/watch.ts'
 import type { Jobs } from '../jobs/jobs.ts'

@@ -2,7 +2,7 @@
  * Autosave: when a session saves by itself. By the clock, whether or not anybody is connected; when a user
  * goes; when the process is told to end; and when it is about to die of an error.
  */
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { CairnError } from '../errors.ts'
 import { AUTO_SAVE, type SaveReport } from './saver.ts'
 

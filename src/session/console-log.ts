@@ -1,5 +1,5 @@
 /** The log of a session that was given none: what it says in words, on standard output; failures on standard error. */
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 

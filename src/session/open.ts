@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import type { Cairn } from '../cairn.ts'
 import { openCairn } from '../compose.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { FellBack } from '../engine/fall-back.ts'
 import type { ImportEntry } from '../engine/import-entry.ts'
 import { ITEMS_PREFIX, RECORDS_PREFIX, SESSION_ID } from '../live/layout.ts'

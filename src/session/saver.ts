@@ -5,7 +5,7 @@
  * "Saved" is said of a snapshot that was read back, proved and committed, and of nothing else.
  */
 import type { Cairn } from '../cairn.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { CairnError, toCairnError } from '../errors.ts'
 import { sessionMeta } from '../live/session-store.ts'
 import type { LiveMaps } from '../live/maps.ts'

@@ -4,7 +4,7 @@
  */
 import type { Cairn } from '../cairn.ts'
 import type { FellBack } from '../engine/fall-back.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { At } from '../engine/time.ts'
 import { CairnError } from '../errors.ts'
 import type { LiveMap, MapOptions } from '../live/map.ts'

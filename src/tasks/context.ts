@@ -3,7 +3,8 @@
  * command line, cron and the service all run these, and tell of it by the same record.
  */
 import type { Cairn } from '../cairn.ts'
-import type { Logger, LongOptions } from '../engine/context.ts'
+import type { LongOptions } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import { CairnError } from '../errors.ts'
 import type { Backend } from '../store/backend.ts'
 

@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises'
 import { writeWhole } from '../backup/publish.ts'
 import { printCid } from '../model/cid.ts'
 import type { SnapshotHeader } from '../model/snapshot.ts'
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 
 /** Of `main` as the older servers called it; of other datasets with their name. */

@@ -11,7 +11,7 @@ import {
 import { fileSystemResult } from '../../src/cli/doctor/machine.ts'
 import { unsavedResult } from '../../src/cli/doctor/saving.ts'
 import { fallenBackResults, proofResult } from '../../src/cli/doctor/state.ts'
-import { SILENT } from '../../src/engine/context.ts'
+import { SILENT } from '../../src/engine/logger.ts'
 import { parseCid } from '../../src/model/cid.ts'
 import { openSession, type SessionOptions } from '../../src/session/open.ts'
 import type { Session } from '../../src/session/session.ts'

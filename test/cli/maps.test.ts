@@ -1,7 +1,7 @@
 /** `cairn maps` and `cairn backups`: what programs keep, looked at and brought back from outside of them. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openSession } from '../../src/session/open.ts'
-import { SILENT } from '../../src/engine/context.ts'
+import { SILENT } from '../../src/engine/logger.ts'
 import { Sandbox } from './sandbox.ts'
 
 let box: Sandbox

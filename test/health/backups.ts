@@ -1,6 +1,6 @@
 /** Real CARs of a dataset, in a folder of backups, as an export publishes them. */
 import type { Cairn } from '../../src/cairn.ts'
-import { SILENT } from '../../src/engine/context.ts'
+import { SILENT } from '../../src/engine/logger.ts'
 import type { Backend } from '../../src/store/backend.ts'
 import type { TaskContext } from '../../src/tasks/context.ts'
 

@@ -1,5 +1,5 @@
 /** What tests of jobs share: works that end when told to, a clock, a log that is kept. */
-import type { Logger } from '../../src/engine/context.ts'
+import type { Logger } from '../../src/engine/logger.ts'
 import type { JobKind, JobRequest, JobRun } from '../../src/jobs/job.ts'
 import { Jobs, type JobsOptions } from '../../src/jobs/jobs.ts'
 import type { TaskResult } from '../../src/tasks/context.ts'

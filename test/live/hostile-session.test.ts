@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
-import type { Logger } from '../../src/engine/context.ts'
+import type { Logger } from '../../src/engine/logger.ts'
 import { openSession } from '../../src/session/open.ts'
 import { builtDist } from '../helpers/built.ts'
 import { tempDir } from '../helpers/engine.ts'

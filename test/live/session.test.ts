@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { Logger } from '../../src/engine/context.ts'
+import type { Logger } from '../../src/engine/logger.ts'
 import { openSession, type SessionOptions } from '../../src/session/open.ts'
 import type { Session } from '../../src/session/session.ts'
 import { expectRefused, tempDir } from '../helpers/engine.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CairnError, isCairnError } from '../../src/errors.ts'
-import { SILENT } from '../../src/engine/context.ts'
+import { SILENT } from '../../src/engine/logger.ts'
 import { note, TaskFailure } from '../../src/tasks/context.ts'
 
 test('a failure is the error that it is of, and carries a record that it does not tell', () => {

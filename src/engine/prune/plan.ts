@@ -16,6 +16,7 @@ import {
   withoutMarks,
   type DamagedCommits,
 } from '../damage.ts'
+import type { HeldBack } from '../replica/replicas.ts'
 import { keptSnapshots } from '../snapshots.ts'
 import { commitLog, firstWhere, generations } from './log.ts'
 
@@ -40,7 +41,7 @@ export interface PlanOptions {
   /** Let go of what the dataset fell back from, with all commits up to there; else it stays. */
   readonly releaseDamaged?: boolean | undefined
   /** Of a snapshot that must stay for another reason, the reason. */
-  readonly heldBack?: ((snapshot: KeptSnapshot) => string | undefined) | undefined
+  readonly heldBack?: HeldBack | undefined
   readonly signal?: AbortSignal | undefined
 }
 

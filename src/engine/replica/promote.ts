@@ -128,25 +128,7 @@ async function fenceOld(old: Pointer, replica: Commit, by: Fenced): Promise<bool
     )
   }
   if (compareStanding(commit, replica) < 0) return false
-  return fence(old, by)
-}
-
-/** Makes a dataset refuse all writes, durably. False for a replica, which takes none as it is. */
-export async function fence(pointer: Pointer, by: Fenced): Promise<boolean> {
-  return pointer.move<boolean>(
-    async (state) => {
-      const { commit } = state
-      if (commit.replica !== undefined) return { stay: false }
-      if (commit.fenced !== undefined) return { stay: true }
-      return {
-        changes: { reason: `fenced by generation ${by.by.number}`, fenced: by },
-        blocks: [],
-        become: (stored) => extendedState(state, [], stored),
-        result: true,
-      }
-    },
-    { fresh: true, replication: true },
-  )
+  return old.fence(by)
 }
 
 /** What fences whom it has replaced. */

@@ -4,7 +4,6 @@
  */
 import { CairnError, isCairnError } from '../../errors.ts'
 import type { Context } from '../context.ts'
-import type { Pointer } from '../pointer.ts'
 import { storeAsSource } from './source.ts'
 import type { ReplicaTarget } from './target.ts'
 
@@ -41,11 +40,10 @@ export class Pushes {
   }
 
   /** Resolves when enough replicas have the commit; rejects with `not_replicated` after a while, or `fenced`. */
-  async reach(pointer: Pointer, number: number): Promise<void> {
-    const { dataset } = pointer
+  async reach(dataset: string, number: number): Promise<void> {
     const one =
       this.#datasets.get(dataset) ??
-      new DatasetPush(this.#context, pointer, this.#replicas, this.#ack, () => this.#closed)
+      new DatasetPush(this.#context, dataset, this.#replicas, this.#ack, () => this.#closed)
     this.#datasets.set(dataset, one)
     await one.reach(number, this.#ackMs)
   }
@@ -57,7 +55,7 @@ export class Pushes {
 
 class DatasetPush {
   readonly #context: Context
-  readonly #pointer: Pointer
+  readonly #dataset: string
   readonly #replicas: readonly ReplicaTarget[]
   readonly #ack: number
   readonly #isClosed: () => boolean
@@ -69,13 +67,13 @@ class DatasetPush {
 
   constructor(
     context: Context,
-    pointer: Pointer,
+    dataset: string,
     replicas: readonly ReplicaTarget[],
     ack: number,
     isClosed: () => boolean,
   ) {
     this.#context = context
-    this.#pointer = pointer
+    this.#dataset = dataset
     this.#replicas = replicas
     this.#ack = ack
     this.#isClosed = isClosed
@@ -124,7 +122,7 @@ class DatasetPush {
 
   #failed(replica: ReplicaTarget, error: unknown): void {
     if (this.#isClosed()) return
-    const { dataset } = this.#pointer
+    const dataset = this.#dataset
     const { location } = replica
     this.#context.log.error('replica.not_synced', { dataset, location, error: String(error) })
     // It was promoted: this store is the primary no more.
@@ -139,13 +137,13 @@ class DatasetPush {
 
   async #sync(replica: ReplicaTarget): Promise<void> {
     const { backend, log } = this.#context
-    const { from } = await replica.sync(storeAsSource(backend, log), this.#pointer.dataset)
+    const { from } = await replica.sync(storeAsSource(backend, log), this.#dataset)
     this.#have.set(replica, Math.max(from, this.#have.get(replica) ?? -1))
     for (const one of this.#waiting) if (this.#has(one.number)) one.done()
   }
 
   #late(withinMs: number): CairnError {
-    const { dataset } = this.#pointer
+    const dataset = this.#dataset
     return new CairnError(
       'not_replicated',
       `What was written to "${dataset}" is durable here, but ${this.#ack} of its replicas did not have it within ${withinMs} ms.`,

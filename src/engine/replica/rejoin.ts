@@ -29,7 +29,7 @@ import type { LoggedEntry } from '../history.ts'
 import type { Pointer } from '../pointer.ts'
 import { commitLog, generations } from '../prune/log.ts'
 import { existing, type SyncTarget } from './dataset-end.ts'
-import { fence, fencedBy } from './promote.ts'
+import { fencedBy } from './promote.ts'
 import { supersedes } from './standing.ts'
 
 /** An entry of the old primary that does not fit behind what the new one has. */
@@ -78,7 +78,7 @@ export async function handOver(
   if (replaced.replica !== undefined)
     return { status: 'already_replica', dataset, fork: null, ...NONE }
   if (!supersedes(there, replaced)) throw notReplaced(dataset, primary.context.backend.location)
-  await fence(mine, fencedBy(there))
+  await mine.fence(fencedBy(there))
   const own = (await mine.current(options.signal)).commit
   const fork = await forkOf(old.context, own, there)
   if (fork === undefined) throw forkUnknown(dataset)

@@ -5,11 +5,10 @@
  */
 import { CairnError, isCairnError, toCairnError } from '../../errors.ts'
 import type { Commit } from '../../model/commit.ts'
-import type { KeptSnapshot } from '../../model/kept.ts'
 import type { Context } from '../context.ts'
-import type { Pointer } from '../pointer.ts'
-import { fence, fencedBy } from './promote.ts'
+import { fencedBy } from './promote.ts'
 import { Pushes } from './pushes.ts'
+import type { HeldBack, Replicas, Replicated } from './replicas.ts'
 import { supersedes } from './standing.ts'
 import { StoreTarget, type ReplicaStore, type ReplicaTarget } from './target.ts'
 
@@ -22,9 +21,6 @@ export interface ReplicaPolicy {
   readonly ackMs?: number | undefined
 }
 
-/** Why a kept snapshot must stay for a replica; undefined where it need not. */
-export type HeldBack = (snapshot: KeptSnapshot) => string | undefined
-
 interface Look {
   at: number
   isGood: boolean
@@ -35,11 +31,11 @@ interface Look {
 const LOOK_EVERY_MS = 5000
 const LOOK_MS = 3000
 
-export class ReplicaSet {
+export class ReplicaSet implements Replicas {
   readonly #context: Context
   readonly #ack: number
   readonly #replicas: readonly ReplicaTarget[]
-  readonly #looks = new WeakMap<Pointer, Look>()
+  readonly #looks = new WeakMap<Replicated, Look>()
   readonly #pushes: Pushes
 
   constructor(context: Context, { stores, ack = 0, ackMs }: ReplicaPolicy) {
@@ -58,26 +54,22 @@ export class ReplicaSet {
     this.#pushes = new Pushes(context, this.#replicas, { ack, ackMs })
   }
 
-  /**
-   * Fences a dataset that one of the replicas has taken the place of. The first write waits for the look, later
-   * ones do not: what they wrote meanwhile is handed over when this store rejoins.
-   */
-  async beforeWrite(pointer: Pointer): Promise<void> {
-    const known = this.#looks.get(pointer)
-    if (known === undefined || !known.isGood) return this.#lookShared(pointer)
+  async beforeWrite(primary: Replicated): Promise<void> {
+    const known = this.#looks.get(primary)
+    if (known === undefined || !known.isGood) return this.#lookShared(primary)
     if (known.underWay !== undefined || performance.now() - known.at < LOOK_EVERY_MS) return
-    this.#lookShared(pointer).catch((error: unknown) => {
-      this.#context.log.error('fence_failed', { dataset: pointer.dataset, error: String(error) })
+    this.#lookShared(primary).catch((error: unknown) => {
+      this.#context.log.error('fence_failed', { dataset: primary.dataset, error: String(error) })
     })
   }
 
   /** Who asks meanwhile gets the same answer. After one that failed the next write waits for a new one. */
-  #lookShared(pointer: Pointer): Promise<void> {
-    const known = this.#looks.get(pointer)
+  #lookShared(primary: Replicated): Promise<void> {
+    const known = this.#looks.get(primary)
     if (known?.underWay !== undefined) return known.underWay
     const look: Look = { at: 0, isGood: known?.isGood ?? false, underWay: undefined }
-    this.#looks.set(pointer, look)
-    look.underWay = this.#look(pointer)
+    this.#looks.set(primary, look)
+    look.underWay = this.#look(primary)
       .then(
         () => (look.isGood = true),
         (error: unknown) => {
@@ -94,57 +86,55 @@ export class ReplicaSet {
   }
 
   /** Who does not answer in time cannot be asked; who answers later is heard all the same. */
-  async #look(pointer: Pointer): Promise<void> {
+  async #look(primary: Replicated): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, LOOK_MS)))
     try {
-      const asked = this.#replicas.map((replica) => this.#lookAt(replica, pointer))
+      const asked = this.#replicas.map((replica) => this.#lookAt(replica, primary))
       await Promise.race([Promise.all(asked), late])
     } finally {
       clearTimeout(timer)
     }
   }
 
-  async #lookAt(replica: ReplicaTarget, pointer: Pointer): Promise<void> {
+  async #lookAt(replica: ReplicaTarget, primary: Replicated): Promise<void> {
     let theirs: Commit | undefined
     try {
-      theirs = await replica.newest(pointer.dataset)
+      theirs = await replica.newest(primary.dataset)
     } catch (error) {
-      return this.#notReached(replica, pointer.dataset, error)
+      return this.#notReached(replica, primary.dataset, error)
     }
-    if (theirs === undefined || !supersedes(theirs, pointer.seen.commit)) return
-    await fence(pointer, fencedBy(theirs))
-    this.#context.log.error('fenced', { dataset: pointer.dataset, by: replica.location })
+    if (theirs === undefined || !supersedes(theirs, primary.seen.commit)) return
+    await primary.fence(fencedBy(theirs))
+    this.#context.log.error('fenced', { dataset: primary.dataset, by: replica.location })
   }
 
   #notReached({ location }: ReplicaTarget, dataset: string, error: unknown): void {
     this.#context.log.error('replica.not_reached', { dataset, location, error: String(error) })
   }
 
-  /** Resolves when as many replicas as the policy says have all that was committed until now. */
-  async acknowledge(pointer: Pointer): Promise<void> {
+  async acknowledge(primary: Replicated): Promise<void> {
     if (this.#ack === 0) return
     try {
-      await this.#pushes.reach(pointer, pointer.seen.commit.number)
+      await this.#pushes.reach(primary.dataset, primary.seen.commit.number)
     } catch (error) {
       // One that was promoted takes nothing from here: that is why it is waited for in vain.
-      if (isCairnError(error, 'fenced')) await this.#look(pointer)
+      if (isCairnError(error, 'fenced')) await this.#look(primary)
       throw error
     }
   }
 
-  /** Which kept snapshots, with the log behind them, replicas have yet to get. Who cannot be asked holds all. */
-  async heldBack(pointer: Pointer): Promise<HeldBack> {
-    const { commit, stored } = await pointer.current()
+  async heldBack(primary: Replicated): Promise<HeldBack> {
+    const { commit, stored } = await primary.current()
     const rules = await Promise.all(
       this.#replicas.map(async (replica, i): Promise<HeldBack> => {
         // Where it is the log says: verdicts are told over HTTP, too.
         const name = `replica ${i + 1} (${replica.location.replace(/:.*/, '')})`
         try {
-          const theirs = await replica.newest(pointer.dataset)
+          const theirs = await replica.newest(primary.dataset)
           return holdOf(theirs, commit, Buffer.from(stored.cid), name)
         } catch (error) {
-          this.#notReached(replica, pointer.dataset, error)
+          this.#notReached(replica, primary.dataset, error)
           return () => `${name} cannot be asked: ${toCairnError(error).code}`
         }
       }),

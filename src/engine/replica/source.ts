@@ -5,7 +5,7 @@ import type { CidBytes } from '../../model/cid.ts'
 import type { EncodedCommit } from '../../model/commit.ts'
 import type { Backend, CallOptions } from '../../store/backend.ts'
 import { checkedCommit } from '../checked-commit.ts'
-import type { Logger } from '../context.ts'
+import type { Logger } from '../logger.ts'
 import { releaseLease, takeLease } from '../lease.ts'
 
 export interface BlockOptions extends CallOptions {

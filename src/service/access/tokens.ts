@@ -5,7 +5,7 @@
  */
 import { timingSafeEqual } from 'node:crypto'
 import { readFileSync, statSync } from 'node:fs'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 import type { Right } from './rights.ts'
 import { hashToken, parseTokens, type TokenRecord } from './token-file.ts'
 

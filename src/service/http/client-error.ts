@@ -2,7 +2,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { randomUUID } from 'node:crypto'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 import { CairnError } from '../../errors.ts'
 import { PROBLEM_TYPE, problemOf } from './problem.ts'
 

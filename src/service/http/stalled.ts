@@ -3,7 +3,7 @@
  * it reads, a place among those under way) would be held for as long as its connection is.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 
 /** Ends the connection of an answer of which nothing was taken for `ms`, while something waits to be. */
 export function endStalled(

@@ -4,7 +4,7 @@ import { createAutomation, type Automation } from '../../automation/automation.t
 import type { AutomationState } from '../../automation/state.ts'
 import type { Config } from '../../config/resolve.ts'
 import type { Cairn } from '../../cairn.ts'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 import { isCairnError } from '../../errors.ts'
 import { openHealthWatch } from '../../health/watch.ts'
 import { JOB_KINDS } from '../../jobs/job.ts'

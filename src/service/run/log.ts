@@ -5,7 +5,7 @@
  */
 import { pino } from 'pino'
 import type { LogLevel } from '../../config/schema.ts'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 import { CairnError } from '../../errors.ts'
 import { prettyLine } from './log-pretty.ts'
 

@@ -7,7 +7,8 @@ import { findCarState, stateOfRoot, type OpenCar } from '../../../src/car/state.
 import type { CarFile } from '../../../src/car/file.ts'
 import { Overlay } from '../../../src/chain/overlay.ts'
 import { chunksOf } from '../../../src/engine/chunks.ts'
-import { momentOf, REAL_TIMERS, SILENT, type Context } from '../../../src/engine/context.ts'
+import { momentOf, REAL_TIMERS, type Context } from '../../../src/engine/context.ts'
+import { SILENT } from '../../../src/engine/logger.ts'
 import { historyOf } from '../../../src/engine/history.ts'
 import { listPage } from '../../../src/engine/list.ts'
 import {
