@@ -1,6 +1,6 @@
 /**
  * The layers of ARCHITECTURE.md, held by reading every import: a folder may import itself and what is
- * listed beside it, and each third-party name appears in one place.
+ * listed beside it, no files import each other in a circle, and each third-party name appears in one place.
  */
 import { readdir, readFile } from 'node:fs/promises'
 import { join, normalize } from 'node:path'
@@ -224,6 +224,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
 interface Import {
   readonly file: string
   readonly target: string
+  /** By a call: what is imported is not needed to know the file. */
+  readonly isLazy: boolean
 }
 
 async function imports(): Promise<Import[]> {
@@ -232,24 +234,46 @@ async function imports(): Promise<Import[]> {
   for (const file of files) {
     const text = await readFile(join(SRC, file), 'utf8')
     for (const match of text.matchAll(/from '([^'\n]+)'$|import\('([^'\n]+)'\)/gm)) {
-      found.push({ file, target: match[1] ?? match[2] ?? '' })
+      const [, target, called = ''] = match
+      found.push({ file, target: target ?? called, isLazy: target === undefined })
     }
   }
   return found
 }
 
+const fileOf = ({ file, target }: Import): string => normalize(join(file, '..', target))
 const partOf = (path: string): string => path.split('/')[0] ?? path
 
 test('every part imports only what its layer allows', async () => {
   const broken: string[] = []
-  for (const { file, target } of await imports()) {
+  for (const one of await imports()) {
+    const { file, target } = one
     if (!target.startsWith('.')) continue
     const from = partOf(file)
-    const to = partOf(normalize(join(file, '..', target)))
+    const to = partOf(fileOf(one))
     if (from === to || MAY_IMPORT[from]?.includes(to) === true) continue
     broken.push(`${file} imports ${target}`)
   }
   expect(broken).toEqual([])
+})
+
+test('no file imports itself by way of others, types included', async () => {
+  const imported = new Map<string, string[]>()
+  for (const one of await imports()) {
+    if (one.isLazy || !one.target.startsWith('.')) continue
+    imported.set(one.file, [...(imported.get(one.file) ?? []), fileOf(one)])
+  }
+  const done = new Set<string>()
+  const cycles: string[] = []
+  const follow = (file: string, way: readonly string[]): void => {
+    const at = way.indexOf(file)
+    if (at >= 0) cycles.push([...way.slice(at), file].join(' > '))
+    if (at >= 0 || done.has(file)) return
+    for (const next of imported.get(file) ?? []) follow(next, [...way, file])
+    done.add(file)
+  }
+  for (const file of imported.keys()) follow(file, [])
+  expect(cycles).toEqual([])
 })
 
 test('backends do not know each other', async () => {

@@ -8,7 +8,6 @@ import type { LongOptions } from '../engine/context.ts'
 import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import type { Backend } from '../store/backend.ts'
-import type { CommandEntry } from './commands.ts'
 import type { Options } from './options.ts'
 import type { Output } from './output.ts'
 import type { ProgressReporter } from './progress.ts'
@@ -23,6 +22,15 @@ export interface CommandContext {
   readonly signal: AbortSignal
   readonly args: readonly string[]
   readonly options: Options
+}
+
+/** How a command is found and listed; the rest is loaded when it is called. */
+export interface CommandEntry {
+  readonly name: string
+  readonly alias?: string
+  readonly group: string
+  readonly summary: string
+  readonly load: () => Promise<CommandSpec>
 }
 
 export interface CommandSpec {

@@ -1,13 +1,5 @@
 /** All commands. Only the one that runs is loaded. */
-import type { CommandSpec } from './command.ts'
-
-export interface CommandEntry {
-  readonly name: string
-  readonly alias?: string
-  readonly group: string
-  readonly summary: string
-  readonly load: () => Promise<CommandSpec>
-}
+import type { CommandEntry } from './command.ts'
 
 const WRITE = 'Write:'
 const READ = 'Read:'

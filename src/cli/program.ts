@@ -1,8 +1,8 @@
 /** The commander program: global options, and commands that are defined when they are called. */
 import { Command, Option } from 'commander'
 import { SETTINGS, SETTING_NAMES, type SettingName } from '../config/schema.ts'
-import type { CommandSpec } from './command.ts'
-import { COMMANDS, type CommandEntry } from './commands.ts'
+import type { CommandEntry, CommandSpec } from './command.ts'
+import { COMMANDS } from './commands.ts'
 import { attribute } from './options.ts'
 import { VERSION } from '../version.ts'
 

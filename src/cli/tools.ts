@@ -1,7 +1,6 @@
 /** A command that is only a place for others: called without one of them, it says which there are. */
 import { CairnError } from '../errors.ts'
-import type { CommandSpec } from './command.ts'
-import type { CommandEntry } from './commands.ts'
+import type { CommandEntry, CommandSpec } from './command.ts'
 
 export const TOOLS_GROUP = 'Tools:'
 

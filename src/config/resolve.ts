@@ -13,11 +13,10 @@ import {
   OTHER_ENV,
   SETTINGS,
   SETTING_NAMES,
-  type Basis,
-  type Setting,
   type SettingName,
   type Values,
 } from './schema.ts'
+import type { Basis, Setting } from './setting.ts'
 import { storeName, stripApiPath } from './store-name.ts'
 
 const DEFAULT_CONFIG_FILE = 'cairn.config.json'

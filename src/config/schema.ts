@@ -3,16 +3,8 @@
  * `docs/CONFIG.md` (which a test compares) all come from here.
  */
 import type { ContentMode } from '../model/entry.ts'
-import {
-  bytes,
-  duration,
-  list,
-  oneOf,
-  optionalText,
-  text,
-  wholeNumber,
-  type Kind,
-} from './kinds.ts'
+import { bytes, duration, list, oneOf, optionalText, text, wholeNumber } from './kinds.ts'
+import type { Basis, Setting } from './setting.ts'
 import { SERVICE_SETTINGS, type ServiceValues } from './service-settings.ts'
 
 export type LogLevel = 'silent' | 'error' | 'info' | 'debug'
@@ -46,24 +38,6 @@ export interface Values extends ServiceValues {
 }
 
 export type SettingName = keyof Values
-
-/** The settings that the defaults of others are made from. */
-export type Basis = Pick<Values, 'data_dir' | 'chain_limit'>
-
-export interface Setting<T> {
-  readonly kind: Kind<T>
-  /** Names in the environment, the first one Cairn's own, the others of older programs. */
-  readonly env: readonly string[]
-  /** As commander writes it; absent where a flag would show a secret to everyone on the machine. */
-  readonly flag?: string
-  /** The commands that have the flag; all of them unless given. */
-  readonly commands?: readonly string[]
-  readonly fallback: (basis: Basis) => T
-  /** The default in words, where it is no constant. */
-  readonly fallbackText?: string
-  readonly secret?: boolean
-  readonly description: string
-}
 
 export const BASIS: Basis = { data_dir: './.cairn', chain_limit: 10_000 }
 

@@ -1,6 +1,6 @@
 /** The settings of `cairn serve`: how it listens, what it does by itself, what counts as healthy. */
 import { bytes, duration, list, oneOf, optionalText, span, text, wholeNumber } from './kinds.ts'
-import type { Setting } from './schema.ts'
+import type { Setting } from './setting.ts'
 
 export interface ServiceValues {
   readonly host: string

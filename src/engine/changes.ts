@@ -10,7 +10,7 @@
  * may: its reader reads the entities anew. What is appended after the new generation began follows it.
  */
 import type { Entry } from '../model/entry.ts'
-import type { Generation } from '../model/commit.ts'
+import type { Generation } from '../model/generation.ts'
 import { isCairnError } from '../errors.ts'
 import type { CallOptions } from '../store/backend.ts'
 import type { Context } from './context.ts'

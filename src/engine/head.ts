@@ -1,6 +1,6 @@
 /** Head: where a dataset stands, in few words; all of it is in the commit. */
 import type { CidBytes } from '../model/cid.ts'
-import type { Generation } from '../model/commit.ts'
+import type { Generation } from '../model/generation.ts'
 import { isWritable } from './replica/standing.ts'
 import type { State } from './state.ts'
 

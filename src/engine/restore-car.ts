@@ -29,7 +29,13 @@ import { parseDatasetName } from './genesis.ts'
 import { releaseLease } from './lease.ts'
 import type { Pointer } from './pointer.ts'
 import { leaseBase } from './restore-base.ts'
-import { commitRestored, isRestored, proveTotal, type Restored } from './restore-commit.ts'
+import {
+  commitRestored,
+  isRestored,
+  proveTotal,
+  type Restored,
+  type RestoreTarget,
+} from './restore-commit.ts'
 import { RestoreStager } from './restore-stager.ts'
 import { readBack } from './stage-nodes.ts'
 import { NodeStore } from '../tree/node-store.ts'
@@ -61,11 +67,6 @@ export interface RestoredCar extends Restored {
 }
 
 const NODE_CACHE_BYTES = 16 << 20
-
-export interface RestoreTarget {
-  readonly name: string
-  readonly pointer: Pointer | undefined
-}
 
 export async function restoreCar(
   context: Context,

@@ -19,12 +19,17 @@ import { factsOf, type CarFacts, type CarState } from '../car/state.ts'
 import type { Context } from './context.ts'
 import { settingsOf } from './genesis.ts'
 import { commitSurely } from './next-commit.ts'
+import type { Pointer } from './pointer.ts'
 import { commitLog, newestOf } from './prune/log.ts'
-import type { RestoreTarget } from './restore-car.ts'
 import { keptSnapshots } from './snapshots.ts'
 import { identitiesOf, overlayEntries, type State } from './state.ts'
 import type { NodeStore } from '../tree/node-store.ts'
 import { Tree } from '../tree/tree.ts'
+
+export interface RestoreTarget {
+  readonly name: string
+  readonly pointer: Pointer | undefined
+}
 
 export interface Restored {
   readonly generation: number

@@ -5,7 +5,7 @@
 import type { Dataset } from '../engine/dataset.ts'
 import type { LoggedEntry } from '../engine/history.ts'
 import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
-import type { Generation } from '../model/commit.ts'
+import type { Generation } from '../model/generation.ts'
 import { parseItemId } from './layout.ts'
 import { readItem } from './load.ts'
 import type { MapState } from './map-state.ts'

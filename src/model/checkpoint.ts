@@ -11,7 +11,7 @@
 import { CID } from 'multiformats/cid'
 import { CairnError } from '../errors.ts'
 import { cborBlock, cidKey, type Block, type CidBytes } from './cid.ts'
-import type { Generation } from './commit.ts'
+import type { Generation } from './generation.ts'
 import { DAMAGED_HINT, Fields, checkCanonical, decodeIpldMap, encodeIpld } from './ipld.ts'
 import { MAX_BLOCK_BYTES } from './node.ts'
 import { CHAIN_LIST_SCHEMA, CHECKPOINT_SCHEMA } from './schema.ts'

@@ -10,6 +10,7 @@
 import { createHash } from 'node:crypto'
 import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, parseCid, printCid, rawCidOf, type CidBytes } from './cid.ts'
+import type { Generation } from './generation.ts'
 import { Fields, type IpldMap } from './ipld.ts'
 import {
   replicationOf,
@@ -26,12 +27,6 @@ import {
   type DatasetSettings,
   type SettingsRecord,
 } from './settings.ts'
-
-/** Counts restores, rollbacks and fail-overs; the tag tells apart two that happened independently. */
-export interface Generation {
-  readonly number: number
-  readonly tag: string
-}
 
 /** While it lasts, only its owner commits: a bulk load's guard, void when its time has passed. */
 export interface Exclusive {

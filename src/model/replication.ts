@@ -3,7 +3,7 @@
  * where it says something: the commits of a dataset that was never replicated have none of them.
  */
 import { parseCid, printCid, type CidBytes } from './cid.ts'
-import type { Generation } from './commit.ts'
+import type { Generation } from './generation.ts'
 import { Fields, type IpldMap } from './ipld.ts'
 
 /** On a replica: where its state comes from, and which commit there it is. */

@@ -7,7 +7,6 @@ import { posix } from 'node:path'
 import { CODEC_RAW, printCid, rawCidOf } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
 import type { KuboClient } from './client.ts'
-import type { Mfs } from './mfs.ts'
 import { means } from './refusals.ts'
 
 /** The longest digest of an identity hash that IPFS takes. */
@@ -15,7 +14,12 @@ const MAX_INLINE_BYTES = 128
 /** Each may be refused for another reason, once or twice. */
 const MOST_TRIES = 8
 
-type Placing = Pick<Mfs, 'link' | 'makeDirectory' | 'flush'>
+/** What it needs of `Mfs`, which says what each does. */
+interface Placing {
+  makeDirectory(path: string, options?: CallOptions): Promise<void>
+  link(cid: string, path: string, options?: CallOptions): Promise<void>
+  flush(path: string, options?: CallOptions): Promise<void>
+}
 
 /** See `Mfs.put`. */
 export async function putWhole(

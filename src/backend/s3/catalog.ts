@@ -12,8 +12,8 @@ import { Mutex } from '../../util/mutex.ts'
 import type { CommitLog } from './commit-log.ts'
 import { checkOf, commitKey, PACKS, packsSince, parseCommitKey, parsePackKey } from './layout.ts'
 import { Locations, type Location } from './locations.ts'
-import type { PackBuilder } from './pack-builder.ts'
-import { LARGEST_OBJECT, readIndex, readPack, type Section } from './pack.ts'
+import type { PackBuilder, Section } from './pack-builder.ts'
+import { LARGEST_OBJECT, readIndex, readPack } from './pack.ts'
 
 /** Between naming a pack and having written it, and by how much clocks differ. */
 const LATE_MS = 60 * 60 * 1000

@@ -9,7 +9,7 @@
 import { CairnError } from '../../errors.ts'
 import { DIGEST_BYTES, digestKey, type CidBytes } from '../../model/cid.ts'
 import { DigestMap } from '../../util/digest-map.ts'
-import type { Section } from './pack.ts'
+import type { Section } from './pack-builder.ts'
 
 /** 4 MiB: who reads one block after the other finds most of them in what was read ahead. */
 const CACHED_PAGES = 1024

@@ -3,13 +3,19 @@ import { varintBytes, writeVarint } from '../../car/encode.ts'
 import { V2_HEAD_BYTES } from '../../car/frame.ts'
 import { indexHead, indexPlace, v2Head } from '../../car/index-v2.ts'
 import { cidParts, DIGEST_BYTES, digestKey, type Block } from '../../model/cid.ts'
-import type { Section } from './pack.ts'
 
 const FIRST_BYTES = 16 << 10
 /** What has more will most likely be a full pack: room for one, so that none is left behind for the collector. */
 const SMALL_BYTES = 1 << 20
 const FULL_BYTES = 12 << 20
 const PLACE_BYTES = 8
+
+/** Where a block's section lies in an object, its head included. */
+export interface Section {
+  readonly digest: Uint8Array
+  readonly at: number
+  readonly length: number
+}
 
 export class PackBuilder {
   #bytes: Buffer

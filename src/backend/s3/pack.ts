@@ -8,7 +8,7 @@ import { indexHead, v2Head } from '../../car/index-v2.ts'
 import { CairnError, isCairnError } from '../../errors.ts'
 import { cidMatches, cidParts, DIGEST_BYTES, rawCidOf } from '../../model/cid.ts'
 import type { Block, CidBytes } from '../../model/cid.ts'
-import { PackBuilder } from './pack-builder.ts'
+import { PackBuilder, type Section } from './pack-builder.ts'
 
 /** A pack is written when it has so many bytes of blocks. Places within it fit into 24 bits. */
 export const PACK_BYTES: number = 8 << 20
@@ -16,13 +16,6 @@ export const PACK_BYTES: number = 8 << 20
 export const LARGEST_OBJECT: number = 8 * PACK_BYTES
 const ENTRY_BYTES = DIGEST_BYTES + 8
 const INDEX_HEAD_BYTES = indexHead(1).length
-
-/** Where a block's section lies in an object, its head included. */
-export interface Section {
-  readonly digest: Uint8Array
-  readonly at: number
-  readonly length: number
-}
 
 export interface Pack {
   readonly bytes: Uint8Array

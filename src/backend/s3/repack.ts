@@ -1,6 +1,7 @@
 /** Copying the blocks that stay out of packs that will go. */
 import type { Bucket, RequestOptions } from '../../s3/bucket.ts'
-import { isWhole, LARGEST_OBJECT, readPack, type Section } from './pack.ts'
+import { isWhole, LARGEST_OBJECT, readPack } from './pack.ts'
+import type { Section } from './pack-builder.ts'
 import type { PackWriter } from './pack-writer.ts'
 
 /**

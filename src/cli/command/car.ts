@@ -1,6 +1,5 @@
 import { CairnError } from '../../errors.ts'
-import type { CommandSpec } from '../command.ts'
-import type { CommandEntry } from '../commands.ts'
+import type { CommandEntry, CommandSpec } from '../command.ts'
 
 const TOOLS_GROUP = 'Tools:'
 

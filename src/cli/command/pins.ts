@@ -1,5 +1,4 @@
-import type { CommandSpec } from '../command.ts'
-import type { CommandEntry } from '../commands.ts'
+import type { CommandEntry, CommandSpec } from '../command.ts'
 import { TOOLS_GROUP, toolsSpec } from '../tools.ts'
 
 const TOOLS: readonly CommandEntry[] = [

@@ -4,7 +4,7 @@ import { padEnd, padStart } from '../text.ts'
 import { ratesOf, series, type Charted, type History, type Rates } from './history.ts'
 import { fitLine, padLine, type Line, type Part, type Tone } from './line.ts'
 import type { JobLook, Look } from './look.ts'
-import type { Row, TopStyle } from './render.ts'
+import type { Row, TopStyle } from './row.ts'
 import { bar, spark } from './spark.ts'
 import { ago, rate, span, took, until } from './words.ts'
 

@@ -4,6 +4,7 @@ import { printable } from '../format.ts'
 import { changeLines, factRows, jobRows } from './facts.ts'
 import type { History } from './history.ts'
 import { fitLine, lineWidth, paint, spread, type Line, type Part, type Tone } from './line.ts'
+import type { Row, TopStyle } from './row.ts'
 import type { Look } from './look.ts'
 import { wrap } from '../text.ts'
 import { clock, span } from './words.ts'
@@ -19,20 +20,6 @@ export interface TopState {
   readonly trouble: { readonly error: CairnError; readonly since: number } | undefined
   readonly paused: boolean
   readonly help: boolean
-}
-
-export interface TopStyle {
-  readonly columns: number
-  /** Infinity: all of it, without the line of keys. */
-  readonly rows: number
-  readonly utf8: boolean
-  readonly color: boolean
-}
-
-/** What is less important goes first where there is no room: the higher the rank, the earlier. */
-export interface Row {
-  readonly line: Line
-  readonly rank: number
 }
 
 export function renderTop(state: TopState, style: TopStyle): string[] {

@@ -2,7 +2,8 @@
 import { CairnError, toCairnError, type ErrorCode } from '../../errors.ts'
 import { NO_HISTORY, remember, type History } from './history.ts'
 import type { Look, Source } from './look.ts'
-import { renderTop, type TopState, type TopStyle } from './render.ts'
+import { renderTop, type TopState } from './render.ts'
+import type { TopStyle } from './row.ts'
 import type { Screen, ScreenEvents } from './screen.ts'
 
 export interface LiveOptions {

@@ -9,7 +9,8 @@
  * old primary may have entries that the new one lacks, until it comes back and rejoins.
  */
 import { CairnError } from '../../errors.ts'
-import type { Commit, Generation } from '../../model/commit.ts'
+import type { Commit } from '../../model/commit.ts'
+import type { Generation } from '../../model/generation.ts'
 import { MOST_FORKS, type Fenced, type Fork } from '../../model/replication.ts'
 import type { Context, LongOptions } from '../context.ts'
 import type { Pointer } from '../pointer.ts'

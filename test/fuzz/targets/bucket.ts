@@ -10,8 +10,8 @@ import {
   readIndex,
   readPack,
   readSection,
-  type Section,
 } from '../../../src/backend/s3/pack.ts'
+import type { Section } from '../../../src/backend/s3/pack-builder.ts'
 import { SweepStates } from '../../../src/backend/s3/sweep-state.ts'
 import { V2_HEAD_BYTES } from '../../../src/car/frame.ts'
 import { v2Head } from '../../../src/car/index-v2.ts'
