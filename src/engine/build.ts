@@ -29,6 +29,7 @@ import { checkNotes } from './notes.ts'
 import { BuildLaps } from './observe.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
+import { endStaging } from './staging.ts'
 import { overlayEntries, type State } from './state.ts'
 
 export interface BuildOptions extends LongOptions {
@@ -132,14 +133,7 @@ async function buildOnce(
       checkUndisturbed(from.commit, (await pointer.current(signal)).commit)
     throw error
   } finally {
-    // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
-    await staging.end(outcome).catch((error: unknown) => {
-      context.log.error('staging.end_failed', {
-        dataset: pointer.dataset,
-        outcome,
-        error: String(error),
-      })
-    })
+    await endStaging(context, staging, { dataset: pointer.dataset, outcome })
   }
 }
 

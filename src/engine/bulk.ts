@@ -36,6 +36,7 @@ import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import { checkNotes } from './notes.ts'
 import type { Pointer } from './pointer.ts'
 import { NodeStager, readBack } from './stage-nodes.ts'
+import { endStaging } from './staging.ts'
 import type { State } from './state.ts'
 
 export interface BulkOptions extends LongOptions {
@@ -85,12 +86,12 @@ export async function bulkLoad(
     outcome = 'committed'
     return report
   } finally {
-    // What was committed stays so, and what failed says why: an end that fails is only logged.
-    const failed = (error: unknown): void => {
-      context.log.error('bulk_load.end_failed', { dataset: pointer.dataset, error: String(error) })
-    }
-    await staging?.end(outcome).catch(failed)
-    await sort.dispose().catch(failed)
+    const { dataset } = pointer
+    const event = 'bulk_load.end_failed'
+    if (staging !== undefined) await endStaging(context, staging, { dataset, outcome, event })
+    await sort.dispose().catch((error: unknown) => {
+      context.log.error(event, { dataset, error: String(error) })
+    })
     if (outcome === 'committed') guard.stop()
     else await guard.lift()
   }

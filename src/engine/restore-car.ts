@@ -38,6 +38,7 @@ import {
 } from './restore-commit.ts'
 import { RestoreStager } from './restore-stager.ts'
 import { readBack } from './stage-nodes.ts'
+import { endStaging } from './staging.ts'
 import { NodeStore } from '../tree/node-store.ts'
 
 export interface RestoreCarOptions extends LongOptions {
@@ -226,9 +227,7 @@ class Restore {
       outcome = 'committed'
       return { ...described(this.#found, target.name), counts, status: 'restored', ...restored }
     } finally {
-      await staging.end(outcome).catch((error: unknown) => {
-        this.#context.log.error('staging.end_failed', { outcome, error: String(error) })
-      })
+      await endStaging(this.#context, staging, { dataset: target.name, outcome })
     }
   }
 

@@ -16,6 +16,7 @@ import type { Draft } from './draft.ts'
 import { draftOfItem, type ImportEntry } from './import-entry.ts'
 import type { Appended } from './judge-group.ts'
 import type { Pointer } from './pointer.ts'
+import { endStaging } from './staging.ts'
 
 export interface WrittenBatch {
   readonly appended: Appended[]
@@ -52,10 +53,7 @@ export async function writeBatch(
     await context.replicas?.acknowledge(pointer)
     return { appended, drafts }
   } finally {
-    // What was committed stays so, and what failed says why: an end that fails is the sweep's business.
-    await contents.end().catch((error: unknown) => {
-      context.log.error('staging.end_failed', { dataset, error: String(error) })
-    })
+    await endStaging(context, contents, { dataset, outcome: 'dropped' })
   }
 }
 

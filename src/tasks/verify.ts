@@ -43,10 +43,10 @@ export async function verifyTask(
   context: Omit<TaskContext, 'cairn'>,
   { mode }: VerifyTaskOptions,
 ): Promise<VerifyRecord> {
-  const { backend, dataset, dataDir, now } = context
+  const { backend, dataset, dataDir, now, log } = context
   const ledgerDir = join(dataDir, 'ledger')
   const report = await withFiles(ledgerDir, () =>
-    verifyDataset(backend, dataset, { ...longOptions(context), mode, ledgerDir, now }),
+    verifyDataset(backend, dataset, { ...longOptions(context), mode, ledgerDir, now, log }),
   )
   const record = recordOf(report)
   const failure = verdictError(

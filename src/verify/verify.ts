@@ -9,7 +9,8 @@
  *     taken what was kept before
  */
 import { CairnError, isCairnError } from '../errors.ts'
-import { takeLease } from '../engine/lease.ts'
+import { releaseLease, takeLease } from '../engine/lease.ts'
+import { SILENT, type Logger } from '../engine/logger.ts'
 import { checkedCommit } from '../engine/checked-commit.ts'
 import type { CidBytes } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
@@ -27,6 +28,8 @@ export interface RunOptions {
   /** Milliseconds since 1970. */
   readonly now?: (() => number) | undefined
   readonly tempDir?: string | undefined
+  /** Told of what went wrong beside the verification. */
+  readonly log?: Logger | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?:
     ((progress: { step: string; done: number; total?: number }) => void) | undefined
@@ -128,7 +131,7 @@ export async function withRun(
   options: RunOptions,
   work: (run: Verification) => Promise<void>,
 ): Promise<Verification> {
-  const { now = Date.now, signal, onProgress, tempDir } = options
+  const { now = Date.now, signal, onProgress, tempDir, log = SILENT } = options
   const run = new Verification({ backend, commit, ledger, now, signal, onProgress, tempDir })
   const leases: Lease[] = []
   const hold = async (snapshots: readonly CidBytes[]): Promise<void> => {
@@ -143,7 +146,7 @@ export async function withRun(
     return run
   } finally {
     run.close()
-    for (const lease of leases) await lease.release().catch(() => undefined)
+    for (const lease of leases) await releaseLease({ log }, lease)
   }
 }
 

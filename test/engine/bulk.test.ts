@@ -19,9 +19,9 @@ import type { Dataset } from '../../src/engine/dataset.ts'
 import { CairnError, type ErrorCode } from '../../src/errors.ts'
 import { cborBlock, printCid, type CidBytes } from '../../src/model/cid.ts'
 import type { Commit } from '../../src/model/commit.ts'
-import type { Backend, Staging } from '../../src/store/backend.ts'
+import type { Backend } from '../../src/store/backend.ts'
 import { builtDist } from '../helpers/built.ts'
-import { countingBackend, wrapBackend } from '../helpers/counting-backend.ts'
+import { countingBackend, withStaging, wrapBackend } from '../helpers/counting-backend.ts'
 import {
   START,
   collect,
@@ -51,22 +51,6 @@ function current({ number: _, ts, prev, writer, reason, ...rest }: Commit): Part
 }
 
 const valueBlock = (value: unknown): CidBytes => cborBlock(dagCbor.encode(value)).cid
-
-/** `inner` whose stagings behave otherwise in some calls. */
-function withStaging(inner: Backend, replaced: (real: Staging) => Partial<Staging>): Backend {
-  return wrapBackend(inner, {
-    stage: async (dataset, label, options) => {
-      const real = await inner.stage(dataset, label, options)
-      return {
-        ...real, // by which the store knows it again
-        put: (blocks, callOptions) => real.put(blocks, callOptions),
-        flush: (callOptions) => real.flush(callOptions),
-        end: (outcome) => real.end(outcome),
-        ...replaced(real),
-      }
-    },
-  })
-}
 
 const down = (): Promise<never> =>
   Promise.reject(new CairnError('backend_unavailable', 'The store is away.', { hint: 'Start it.' }))

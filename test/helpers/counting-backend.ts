@@ -1,5 +1,5 @@
 /** Backends around backends: to count what the engine asks of a store, and to make a store misbehave. */
-import type { Backend, CommitRequest } from '../../src/store/backend.ts'
+import type { Backend, CommitRequest, Staging } from '../../src/store/backend.ts'
 
 /** `inner` with some of its calls replaced. */
 export function wrapBackend(inner: Backend, replaced: Partial<Backend>): Backend {
@@ -25,6 +25,25 @@ export function wrapBackend(inner: Backend, replaced: Partial<Backend>): Backend
     close: () => inner.close(),
     ...replaced,
   }
+}
+
+/** `inner` whose stagings behave otherwise in some calls. */
+export function withStaging(
+  inner: Backend,
+  replaced: (real: Staging) => Partial<Staging>,
+): Backend {
+  return wrapBackend(inner, {
+    stage: async (dataset, label, options) => {
+      const real = await inner.stage(dataset, label, options)
+      return {
+        ...real, // by which the store knows it again
+        put: (blocks, callOptions) => real.put(blocks, callOptions),
+        flush: (callOptions) => real.flush(callOptions),
+        end: (outcome) => real.end(outcome),
+        ...replaced(real),
+      }
+    },
+  })
 }
 
 export interface CountingBackend extends Backend {

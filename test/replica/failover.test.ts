@@ -4,6 +4,7 @@ import { openMemory } from '../../src/backend/memory.ts'
 import { Cairn } from '../../src/cairn.ts'
 import type { Dataset } from '../../src/engine/dataset.ts'
 import type { HandedOver, RejoinConflict } from '../../src/engine/replica/rejoin.ts'
+import { withStaging } from '../helpers/counting-backend.ts'
 import { collect, expectRefused, newestCommit, START, tempDir } from '../helpers/engine.ts'
 import { Random } from '../helpers/random.ts'
 import { everythingOf, expectSame, expectSound } from '../helpers/replicas.ts'
@@ -144,6 +145,29 @@ test('a primary that was cut off hands over what it alone had, and what does not
   expect(await rejoin(primary, replica, onConflict)).toMatchObject({
     status: 'already_replica',
   })
+})
+
+test('what a rejoin appended again stays so, and what failed is told, though the staging does not end', async () => {
+  const { primary, replica, backends, now } = await ground()
+  await replica.sync(primary.asSource())
+  await (await primary.dataset()).put('a', Buffer.alloc(2_000_000, 5))
+  await replica.promote('main')
+  const logged: string[] = []
+  const log = { info: () => {}, debug: () => {}, error: (event: string) => void logged.push(event) }
+  const end = (): Promise<never> => Promise.reject(new Error('the store is down'))
+  const put = (): Promise<never> => Promise.reject(new Error('the disk is full'))
+  const full = new Cairn(
+    withStaging(backends[1], () => ({ put, end })),
+    { now, log },
+  )
+  await expect(rejoin(primary, full)).rejects.toThrow('the disk is full')
+  const heir = new Cairn(
+    withStaging(backends[1], () => ({ end })),
+    { now, log },
+  )
+  expect(await rejoin(primary, heir)).toMatchObject({ status: 'handed_over', appended: 1 })
+  expect(logged).toEqual(['staging.end_failed', 'staging.end_failed'])
+  await expectSame(await heir.dataset(), backends[0], now)
 })
 
 test('whatever both sides wrote, each entry of the old primary is there or told, and no history forks', async () => {

@@ -117,6 +117,7 @@ async function prove(context: CommandContext, backend: Backend): Promise<void> {
       ...longOptions(context),
       mode: { kind: 'full' },
       ledgerDir,
+      log: context.log,
     })
     const failure = verdictError(
       report,

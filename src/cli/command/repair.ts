@@ -40,6 +40,7 @@ export const repair: CommandSpec = {
           sources,
           dryRun: context.options.switch('--dry-run'),
           ledgerDir,
+          log: context.log,
         }),
       ),
     )

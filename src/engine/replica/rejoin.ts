@@ -28,6 +28,7 @@ import { logFrom, logViewOf } from '../log.ts'
 import type { LoggedEntry } from '../history.ts'
 import type { Pointer } from '../pointer.ts'
 import { commitLog, generations } from '../prune/log.ts'
+import { endStaging } from '../staging.ts'
 import { existing, type SyncTarget } from './dataset-end.ts'
 import { fencedBy } from './promote.ts'
 import { supersedes } from './standing.ts'
@@ -204,9 +205,10 @@ class HandingOver {
   async #bringContent(entries: readonly Entry[]): Promise<() => Promise<void>> {
     const { old, mine, primary } = this.#sides
     if (mine.seen.commit.settings.content === 'external') return async () => {}
-    const { backend } = primary.context
-    const staging = await backend.stage(old.dataset, 'content of an old primary')
-    const end = (): Promise<void> => staging.end('dropped')
+    const { context } = primary
+    const { dataset } = old
+    const staging = await context.backend.stage(dataset, 'content of an old primary')
+    const end = (): Promise<void> => endStaging(context, staging, { dataset, outcome: 'dropped' })
     const table = new DigestMap()
     try {
       const visitor: Visitor = {

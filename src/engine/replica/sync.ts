@@ -20,6 +20,7 @@ import { omit } from '../../util/record.ts'
 import type { LongOptions } from '../context.ts'
 import { commitSurely } from '../next-commit.ts'
 import type { Pointer } from '../pointer.ts'
+import { endStaging } from '../staging.ts'
 import { completeState, readHeader, type PreparedState, type State } from '../state.ts'
 import { checkTarget, noDataset, toItself } from './check-target.ts'
 import { Copier, type CopyCounts } from './copy.ts'
@@ -176,9 +177,7 @@ class OneSync {
         await staging.flush().catch(() => undefined)
         throw error
       } finally {
-        await staging.end(outcome).catch((error: unknown) => {
-          context.log.error('staging.end_failed', { dataset, outcome, error: String(error) })
-        })
+        await endStaging(context, staging, { dataset, outcome })
       }
     } finally {
       await release()
