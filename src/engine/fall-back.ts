@@ -14,7 +14,7 @@ import { CairnError, isCairnError } from '../errors.ts'
 import { bytesEqual, type CidBytes } from '../model/cid.ts'
 import { encodeCommit, type Commit, type EncodedCommit } from '../model/commit.ts'
 import type { KeptSnapshot } from '../model/kept.ts'
-import { checkedCommit } from './checked-commit.ts'
+import { newestCommit } from './checked-commit.ts'
 import type { Context, LongOptions } from './context.ts'
 import { isDamage, marked, type DamagedCommits } from './damage.ts'
 import { keptAnew } from './kept-anew.ts'
@@ -69,7 +69,7 @@ export async function fallBack(
   const proof = new StateProof(context, options)
   try {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const stored = await newestCommit(context, dataset, options.signal)
+      const stored = await newestCommit(context.backend, dataset, options)
       const report = await new Search(context, stored, proof, options).run()
       if (report !== 'outdated') return report
       proof.forget()
@@ -79,19 +79,6 @@ export async function fallBack(
   }
   throw new CairnError('busy', `Others go on writing to "${dataset}" all the time.`, {
     hint: 'Stop the writers, and try again.',
-    dataset,
-  })
-}
-
-async function newestCommit(
-  context: Context,
-  dataset: string,
-  signal: AbortSignal | undefined,
-): Promise<EncodedCommit> {
-  const newest = await context.backend.newest(dataset, -1, { signal })
-  if (newest !== undefined) return checkedCommit(dataset, newest.number, newest.bytes)
-  throw new CairnError('dataset_not_found', `The store has no dataset "${dataset}".`, {
-    hint: '`cairn datasets` lists those there are.',
     dataset,
   })
 }

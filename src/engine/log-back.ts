@@ -7,8 +7,8 @@
  * does for a cursor, too.
  */
 import { walkBack, type LoadedBlock } from '../chain/walk.ts'
-import { CairnError, isCairnError } from '../errors.ts'
-import { decodeChainBlock } from '../model/chain-block.ts'
+import { CairnError } from '../errors.ts'
+import { chainBlockOf } from '../model/chain-block.ts'
 import { bytesEqual, isEngineCid, printCid, readCid, type CidBytes } from '../model/cid.ts'
 import type { Commit } from '../model/commit.ts'
 import { cursorRefused } from '../model/cursor.ts'
@@ -114,15 +114,6 @@ async function checkThere(
     throw cursorRefused('it names no entry of this dataset')
   }
   if (block.first + index < commit.floor) throw gone(commit)
-}
-
-function chainBlockOf(bytes: Uint8Array): ReturnType<typeof decodeChainBlock> | undefined {
-  try {
-    return decodeChainBlock(bytes)
-  } catch (error) {
-    if (isCairnError(error)) return undefined
-    throw error
-  }
 }
 
 const PLACE = /^([a-z2-7]{50,70})(?:\.(\d{1,7})\.(\d+-[0-9a-f]{1,64}))?$/

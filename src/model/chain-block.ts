@@ -8,6 +8,7 @@
  * `prev` names the block with the ordinal before; `back`, in blocks whose ordinal divides by 256, the
  * blocks before it, oldest first, as far back as the writer's chain went: a hint for walking faster.
  */
+import { isCairnError } from '../errors.ts'
 import { NULL_BYTE, Scanner, writeArrayHead, writeBytes, writeKey, writeUint } from './cbor.ts'
 import { CID_BYTES, isEngineCid, type CidBytes } from './cid.ts'
 import {
@@ -80,6 +81,16 @@ export function entriesThatFit(entries: readonly Entry[], from: number): number 
 
 export function decodeChainBlock(block: Uint8Array): ChainBlock {
   return decodeFixed(block, CHAIN_SCHEMA, () => scanChainBlock(asBuffer(block)))
+}
+
+/** Undefined for a block of another kind, or none at all. */
+export function chainBlockOf(bytes: Uint8Array): ChainBlock | undefined {
+  try {
+    return decodeChainBlock(bytes)
+  } catch (error) {
+    if (isCairnError(error)) return undefined
+    throw error
+  }
 }
 
 function scanChainBlock(bytes: Buffer): ChainBlock {

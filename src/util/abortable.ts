@@ -30,7 +30,8 @@ export async function* untilAborted<T>(
 }
 
 /** What is waited for, or an abort before it: what goes on then is its own business. */
-export function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+export function orAborted<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return promise
   return new Promise((resolve, reject) => {
     const abort = (): void => {
       reject(new CairnError('aborted', 'The operation was aborted.', { cause: signal.reason }))

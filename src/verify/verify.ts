@@ -8,10 +8,10 @@
  *   4 if something was found, and the dataset has moved on meanwhile, look again: a prune may have
  *     taken what was kept before
  */
-import { CairnError, isCairnError } from '../errors.ts'
+import { isCairnError } from '../errors.ts'
 import { releaseLease, takeLease } from '../engine/lease.ts'
 import { SILENT, type Logger } from '../engine/logger.ts'
-import { checkedCommit } from '../engine/checked-commit.ts'
+import { newestCommit } from '../engine/checked-commit.ts'
 import type { CidBytes } from '../model/cid.ts'
 import type { Commit, EncodedCommit } from '../model/commit.ts'
 import type { Backend, Lease } from '../store/backend.ts'
@@ -56,7 +56,7 @@ export async function verifyDataset(
   try {
     run = await proved(backend, commit, ledger, until, options)
     if (run.record.faulty.length > 0 && !run.record.silent) {
-      const { commit: newest } = await newestCommit(backend, dataset, options.signal)
+      const { commit: newest } = await newestCommit(backend, dataset, options)
       if (newest.number !== commit.number) {
         run = await lookedAgain(backend, newest, ledger, run, options)
         commit = newest
@@ -162,7 +162,7 @@ export async function openTarget(
 ): Promise<Target | DamagedTarget> {
   let stored: EncodedCommit
   try {
-    stored = await newestCommit(backend, dataset, signal)
+    stored = await newestCommit(backend, dataset, { signal })
   } catch (damage) {
     if (isCairnError(damage, 'pointer_damaged')) return { dataset, damage }
     throw damage
@@ -170,17 +170,4 @@ export async function openTarget(
   const { identity } = stored.commit
   const ledger = await Ledger.open(ledgerDir, { location: backend.location, dataset, identity })
   return { stored, ledger }
-}
-
-async function newestCommit(
-  backend: Backend,
-  dataset: string,
-  signal: AbortSignal | undefined,
-): Promise<EncodedCommit> {
-  const newest = await backend.newest(dataset, -1, { signal })
-  if (newest !== undefined) return checkedCommit(dataset, newest.number, newest.bytes)
-  throw new CairnError('dataset_not_found', `The store has no dataset "${dataset}".`, {
-    hint: '`cairn datasets` lists those there are.',
-    dataset,
-  })
 }

@@ -1,4 +1,5 @@
-import { CairnError, throwIfAborted } from '../../errors.ts'
+import { throwIfAborted } from '../../errors.ts'
+import { orAborted } from '../../util/abortable.ts'
 
 /** Runs one piece of work at a time. An abort takes one that waits out of the line. */
 export type Queue = <T>(work: () => Promise<T>, signal?: AbortSignal) => Promise<T>
@@ -52,17 +53,4 @@ export async function mapAtOnce<T, R>(
     if (ended.status === 'rejected') throw ended.reason
   }
   return results
-}
-
-function orAborted(ready: Promise<unknown>, signal: AbortSignal | undefined): Promise<unknown> {
-  if (signal === undefined) return ready
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void =>
-      reject(new CairnError('aborted', 'The operation was aborted.', { cause: signal.reason }))
-    signal.addEventListener('abort', onAbort, { once: true })
-    void ready.then((value) => {
-      signal.removeEventListener('abort', onAbort)
-      resolve(value)
-    })
-  })
 }

@@ -2,7 +2,7 @@
  * The log is followed back from block to block, each naming the one before: over a wire that would be a round trip a
  * block. So whoever asks for one says down to where the log is wanted, and those before it come along.
  */
-import { decodeChainBlock, type ChainBlock } from '../../model/chain-block.ts'
+import { chainBlockOf } from '../../model/chain-block.ts'
 import { cidKey, cidMatches, type Block, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
 
@@ -28,21 +28,13 @@ export async function* logBefore(
   let size = 0
   for (let bytes: Uint8Array | undefined = newest; bytes !== undefined;) {
     const block = chainBlockOf(bytes)
+    // One of another kind was asked for by mistake.
     if (block === undefined || block.prev === null || block.first <= from) return
     const { prev } = block
     ;[bytes] = await store.getBlocks([prev], options)
     size += bytes?.length ?? 0
     if (bytes === undefined || size > AHEAD_BYTES || !cidMatches(prev, bytes)) return
     yield { cid: prev, bytes }
-  }
-}
-
-/** Undefined for a block of another kind, which was asked for by mistake. */
-function chainBlockOf(bytes: Uint8Array): ChainBlock | undefined {
-  try {
-    return decodeChainBlock(bytes)
-  } catch {
-    return undefined
   }
 }
 
