@@ -4,8 +4,8 @@
  */
 import { cidMatches, cidParts, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import type { KuboClient } from './client.ts'
-import { mapAtOnce } from './queue.ts'
 import { means } from './refusals.ts'
 
 const AT_ONCE = 16

@@ -12,10 +12,10 @@ import { randomBytes } from 'node:crypto'
 import { CairnError, throwIfAborted } from '../../errors.ts'
 import { cidMatches, printCid, rawCidOf, type Block } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import { getBlocks } from './blocks.ts'
 import type { KuboClient } from './client.ts'
 import { importBlocks } from './dag-import.ts'
-import { mapAtOnce } from './queue.ts'
 import { means } from './refusals.ts'
 
 /** How many other questions are asked before the first, and before the last try. */

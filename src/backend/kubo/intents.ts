@@ -9,10 +9,10 @@
  */
 import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import { unreadable, VOID_MS, type LeaseFolder } from './leases.ts'
 import type { Mfs } from './mfs.ts'
 import { INTENTS } from './paths.ts'
-import { mapAtOnce } from './queue.ts'
 import { timedName, timeOfName } from './timed-name.ts'
 
 export interface IntentSpec {

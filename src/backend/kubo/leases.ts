@@ -11,8 +11,8 @@
  */
 import { CairnError } from '../../errors.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import type { Mfs } from './mfs.ts'
-import { mapAtOnce } from './queue.ts'
 import { timedName, timeOfName } from './timed-name.ts'
 
 export const VOID_MS: number = 60 * 60 * 1000

@@ -5,8 +5,8 @@
 import { CairnError } from '../../errors.ts'
 import { printCid, type CidBytes } from '../../model/cid.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import type { KuboClient } from './client.ts'
-import { mapAtOnce } from './queue.ts'
 import { means } from './refusals.ts'
 import type { Query } from './rpc.ts'
 

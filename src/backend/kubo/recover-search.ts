@@ -8,11 +8,11 @@ import { cidMatches, cidParts, CODEC_RAW, printCid, type CidBytes } from '../../
 import { decodeCommit } from '../../model/commit.ts'
 import { COMMIT_SCHEMA } from '../../model/schema.ts'
 import type { CallOptions } from '../../store/backend.ts'
+import { mapAtOnce } from '../../util/in-order.ts'
 import { knownCid, mapOf } from './answers.ts'
 import { getBlocks } from './blocks.ts'
 import type { KuboClient } from './client.ts'
 import { linesOf } from './lines.ts'
-import { mapAtOnce } from './queue.ts'
 import type { FoundCommit } from './recover-lines.ts'
 import { means } from './refusals.ts'
 
