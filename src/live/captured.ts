@@ -15,7 +15,7 @@ export class Copies {
   of(value: unknown): FrozenValue {
     const copy = frozenCopy(value, this.#last)
     // Bytes have no parts, and a large one is not kept for the sake of the next.
-    if (copy.small && !(copy.value instanceof Uint8Array)) this.#last = copy.value
+    if (copy.isSure && !(copy.value instanceof Uint8Array)) this.#last = copy.value
     return copy
   }
 }

@@ -276,9 +276,9 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   }
 
   #copiedOf(value: unknown, exp: number | null): Item {
-    const { value: copy, small } = this.#copies.of(value)
-    // Refuses what is too large before anybody sees it.
-    if (!small) encodeSmall(copy)
+    const { value: copy, isSure } = this.#copies.of(value)
+    // Refuses what is too large, or would be taken for a link, before anybody sees it.
+    if (!isSure) encodeSmall(copy)
     return { value: copy, exp }
   }
 

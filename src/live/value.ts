@@ -17,8 +17,8 @@ const SURELY_FITS = 1 << 18
 
 export interface FrozenValue {
   readonly value: LiveValue
-  /** It is certain that it fits one block. */
-  readonly small: boolean
+  /** It is certain that it can be stored: it fits one block, and no encoder takes a part of it for a link. */
+  readonly isSure: boolean
 }
 
 /**
@@ -28,10 +28,14 @@ export interface FrozenValue {
  */
 export function frozenCopy(value: unknown, like?: LiveValue): FrozenValue {
   // A view cannot be frozen; a copy is given to each who asks.
-  if (value instanceof Uint8Array) return { value: new Uint8Array(value), small: true }
-  const copying = { room: SURELY_FITS, depth: 0, inherits: inheritsMembers() }
+  if (value instanceof Uint8Array) return { value: new Uint8Array(value), isSure: true }
+  const inherits = inheritsMembers()
+  const copying: Copying = { room: SURELY_FITS, depth: 0, mayHoldLink: false, inherits }
   try {
-    return { value: copyOf(value, like, copying), small: copying.room >= 0 }
+    return {
+      value: copyOf(value, like, copying),
+      isSure: copying.room >= 0 && !copying.mayHoldLink,
+    }
   } catch (error) {
     if (error instanceof NoJson) throw refused(error)
     throw error
@@ -69,6 +73,8 @@ interface Copying {
   /** What is left of the size that surely fits. */
   room: number
   depth: number
+  /** A member "/" is there, by which encoders know links. */
+  mayHoldLink: boolean
   /** Plain objects have members that are not their own. */
   readonly inherits: boolean
 }
@@ -133,6 +139,7 @@ function copyOfMap(map: object, like: unknown, copying: Copying): Members {
       if (key === '__proto__' || !key.isWellFormed())
         throw new NoJson('an object with a member that cannot be named so')
       copying.room -= key.length * 3 + 5
+      if (key === '/') copying.mayHoldLink = true
       const known = Object.hasOwn(model, key) ? model[key] : undefined
       const part = copyOf(member, known, copying)
       isLike &&= part === known

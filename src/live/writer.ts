@@ -7,6 +7,8 @@
  * window if the store keeps up, is tried again until it is, and never given up. Whoever asks while the
  * oldest of these has waited for longer than its window waits with it: so nobody who is let go on is further
  * ahead of the store than that. Of one entity that is set again and again meanwhile, only the last is written.
+ *
+ * A group with a value that nothing can encode would fail at every try: it fails alone, whatever its durability.
  */
 import { plainBlock } from '../content/encode.ts'
 import { encodeSmall } from '../engine/content-stager.ts'
@@ -169,8 +171,11 @@ export class LiveWriter {
         const limit = await this.#options.limit()
         groups = this.#nextGroups(Math.min(limit, SHARED))
         for (const { writes } of groups) for (const { id } of writes) this.#amendable.delete(id)
-        const writes = groups.flatMap((group) => group.writes)
-        const positions = await this.#commit(writes, limit)
+        const encoded = await this.#encode(groups)
+        if (encoded.length === 0) continue
+        groups = encoded.map(({ group }) => group)
+        const entries = encoded.flatMap((one) => one.entries)
+        const positions = await this.#commit(entries, limit)
         this.#groups.splice(0, groups.length)
         this.#succeeded(groups, positions)
       } catch (error) {
@@ -189,16 +194,32 @@ export class LiveWriter {
     return this.#groups.slice(0, end < 0 ? this.#groups.length : end)
   }
 
+  /** Lets those fail that cannot be encoded, and gives the others. */
+  async #encode(groups: readonly Group[]): Promise<readonly Encoded[]> {
+    const encoded = await encodeAll(groups)
+    return encoded.filter(({ group, error }) => {
+      if (error !== undefined) this.#refuse(group, error)
+      return error === undefined
+    })
+  }
+
+  /** Nobody may be waiting for it, so it is told as trouble, too. */
+  #refuse(group: Group, error: CairnError): void {
+    this.#failures += 1
+    this.#options.onTrouble(error)
+    this.#groups = this.#groups.filter((one) => one !== group)
+    giveUp(group, error)
+  }
+
   /** Gives the position of each. */
-  async #commit(writes: readonly Write[], limit: number): Promise<readonly number[]> {
+  async #commit(entries: readonly ImportEntry[], limit: number): Promise<readonly number[]> {
     const { dataset } = this.#options
-    const entries = await encodeAll(writes)
-    if (writes.length <= limit) {
+    if (entries.length <= limit) {
       const written = await dataset.appendBatch(entries)
       return written.map(({ position }) => position ?? 0)
     }
     const { next } = await dataset.bulkLoad(entries)
-    return writes.map(() => next - 1)
+    return entries.map(() => next - 1)
   }
 
   #succeeded(groups: readonly Group[], positions: readonly number[]): void {
@@ -221,10 +242,7 @@ export class LiveWriter {
     }
     const lost = new Set(groups.filter(({ windowMs }) => windowMs === undefined))
     this.#groups = this.#groups.filter((group) => !lost.has(group))
-    for (const { writes, fail } of lost) {
-      for (const write of writes) write.failed()
-      fail(error)
-    }
+    for (const group of lost) giveUp(group, error)
     for (const reject of this.#flushing) reject(error)
     this.#flushing.clear()
   }
@@ -246,16 +264,48 @@ function newGroup(writes: readonly Write[], windowMs: number | undefined): Group
   return { writes, windowMs, since: performance.now(), done, fail, settled }
 }
 
-async function encodeAll(writes: readonly Write[]): Promise<ImportEntry[]> {
-  const entries: ImportEntry[] = []
-  let began = performance.now()
-  for (const write of writes) {
-    entries.push(entryOf(write))
-    if (performance.now() - began < SLICE_MS) continue
-    await new Promise((resolve) => setImmediate(resolve))
-    began = performance.now()
+function giveUp({ writes, fail }: Group, error: CairnError): void {
+  for (const write of writes) write.failed()
+  fail(error)
+}
+
+interface Encoded {
+  readonly group: Group
+  readonly entries: ImportEntry[]
+  /** Why it has no entries. */
+  error?: CairnError
+}
+
+async function encodeAll(groups: readonly Group[]): Promise<readonly Encoded[]> {
+  const encoded: Encoded[] = []
+  const turns = new Turns()
+  for (const group of groups) {
+    const one: Encoded = { group, entries: [] }
+    encoded.push(one)
+    try {
+      for (const write of group.writes) {
+        one.entries.push(entryOf(write))
+        if (turns.isDue) await turns.give()
+      }
+    } catch (error) {
+      one.error = toCairnError(error)
+    }
   }
-  return entries
+  return encoded
+}
+
+/** Others get theirs after so long. */
+class Turns {
+  #began = performance.now()
+
+  get isDue(): boolean {
+    return performance.now() - this.#began >= SLICE_MS
+  }
+
+  async give(): Promise<void> {
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#began = performance.now()
+  }
 }
 
 function entryOf(write: Write): ImportEntry {
