@@ -6,7 +6,7 @@ import type { Dataset } from '../engine/dataset.ts'
 import type { LoggedEntry } from '../engine/history.ts'
 import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
 import type { Generation } from '../model/generation.ts'
-import { parseItemId } from './layout.ts'
+import { parseItemId, parseRecordId } from './layout.ts'
 import { readItem } from './load.ts'
 import type { MapState } from './map-state.ts'
 import type { Schema } from './schema.ts'
@@ -27,6 +27,8 @@ export interface FollowerOptions {
 export interface FollowedMap {
   readonly state: MapState
   readonly schema: Schema<unknown> | undefined
+  /** Somebody deleted the map's own record. */
+  readonly onRecordGone: () => void
 }
 
 /** From where on the log is to be heard; a commit says it of what comes after it. */
@@ -66,7 +68,13 @@ async function hear({ next, generation }: FollowFrom, options: FollowerOptions):
     else
       for (const logged of change.entries)
         if (isUnheard(logged, options)) await read(logged, options)
+        else hearRecord(logged, options)
   }
+}
+
+function hearRecord({ entry }: LoggedEntry, { find }: FollowerOptions): void {
+  const name = entry.tip === null ? parseRecordId(entry.pi) : undefined
+  if (name !== undefined) find(name)?.onRecordGone()
 }
 
 /** Whether it must be read what an entry says; what the log says of own writes is known. */

@@ -18,6 +18,11 @@ export async function readRecord(dataset: Dataset, name: string): Promise<MapRec
   return parseMapRecord(await readValue(dataset, entry.tip), name)
 }
 
+export async function hasRecord(dataset: Dataset, name: string): Promise<boolean> {
+  const entry = await dataset.get(recordId(name))
+  return entry !== undefined && entry.tip !== null
+}
+
 export interface ReadMap {
   readonly items: ReadonlyMap<string, Item>
   /** The number of the commit that they are of. */

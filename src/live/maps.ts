@@ -10,17 +10,11 @@ import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError } from '../errors.ts'
 import { follow, type FollowFrom } from './follower.ts'
-import {
-  DEFAULT_MAP,
-  itemPrefix,
-  mapRecord,
-  parseMapName,
-  recordId,
-  type MapRecord,
-} from './layout.ts'
-import { readMap, readRecord } from './load.ts'
+import { DEFAULT_MAP, itemPrefix, mapRecord, parseMapName, type MapRecord } from './layout.ts'
+import { hasRecord, readMap, readRecord } from './load.ts'
 import { LiveMap, checkTtl, type MapFacts, type MapOptions, type MapOwner } from './map.ts'
 import { MapState, type Pending } from './map-state.ts'
+import { OwnRecord } from './own-record.ts'
 import { requireLinked } from './require-linked.ts'
 import type { Schema } from './schema.ts'
 import type { LiveValue } from './value.ts'
@@ -36,6 +30,8 @@ interface Open {
   readonly map: LiveMap<never>
   readonly state: MapState
   readonly options: MapOptions<never>
+  /** Undefined: the map is in memory only. */
+  readonly record: OwnRecord | undefined
   /** The number of the commit that was loaded last. */
   loaded: number
 }
@@ -125,15 +121,20 @@ export class LiveMaps {
     this.#following ??= this.#follow(commit)
     const there = await readRecord(this.#dataset, name)
     const record = ttl === undefined && there !== undefined ? there : mapRecord(name, ttl ?? null)
-    const due = there !== undefined && sameRecord(there, record) ? undefined : record
+    const own = new OwnRecord(name, record, there === undefined || !sameRecord(there, record))
     const facts = { name, kind: record.kind, ttl: record.ttl_ms }
-    const open = this.#made(facts, options, this.#writing(name, options, due))
+    const open = this.#made(facts, options, this.#writing(name, options, own), own)
     await this.#fill(open)
     return open
   }
 
   /** A map, empty. What is heard of the log from here on is kept over what is loaded then. */
-  #made(facts: MapFacts, options: MapOptions<never>, write: MapOwner['write']): Open {
+  #made(
+    facts: MapFacts,
+    options: MapOptions<never>,
+    write: MapOwner['write'],
+    record?: OwnRecord,
+  ): Open {
     const { name } = facts
     const state = new MapState(this.#now)
     const owner: MapOwner = {
@@ -144,7 +145,7 @@ export class LiveMaps {
       onExpiry: () => this.#planExpiry(),
     }
     const map = new LiveMap<never>(facts, state, owner, options.schema)
-    const open: Open = { map, state, options, loaded: -1 }
+    const open: Open = { map, state, options, record, loaded: -1 }
     this.#open.set(name, open)
     return open
   }
@@ -158,29 +159,25 @@ export class LiveMaps {
     state.reset(read.items, read.next)
   }
 
-  /** Writes keys, and before the first of them the map's own record, where that is due. */
-  #writing(
-    name: string,
-    options: MapOptions<never>,
-    record: MapRecord | undefined,
-  ): MapOwner['write'] {
+  /** Writes keys, and with them the map's own record, where that is due. */
+  #writing(name: string, options: MapOptions<never>, record: OwnRecord): MapOwner['write'] {
     const windowMs = windowOf(options)
     const prefix = itemPrefix(name)
-    let due = record
     return (keys) => {
       if (keys.length === 0) return Promise.resolve()
-      if (due !== undefined)
-        this.#writer.write([recordWrite(name, due, again)], { windowMs }).catch(() => {})
-      due = undefined
       const state = this.#open.get(name)?.state
       return this.#writer.write(
         keys.map((pending) => new KeyWrite(prefix, pending, state)),
-        { windowMs },
+        { windowMs, lead: record.take() },
       )
     }
-    function again(): void {
-      due = record
-    }
+  }
+
+  /** Keys that are there already, or on their way, do not wait for others with what they cannot be without. */
+  #onRecordGone({ record, state }: Open): void {
+    record?.gone()
+    const due = state.size > 0 ? record?.take() : undefined
+    if (due !== undefined) this.#writer.write([due]).catch(() => {})
   }
 
   /** In memory only: what is written counts as kept at once. */
@@ -214,7 +211,13 @@ export class LiveMaps {
       dataset: this.#dataset,
       find: (name) => {
         const open = this.#open.get(name)
-        return open && { state: open.state, schema: schemaOf(open.options) }
+        return (
+          open && {
+            state: open.state,
+            schema: schemaOf(open.options),
+            onRecordGone: () => this.#onRecordGone(open),
+          }
+        )
       },
       fillAll: () => this.#fillAll(),
       isWriting: () => this.#writer.isBusy,
@@ -224,8 +227,11 @@ export class LiveMaps {
   }
 
   async #fillAll(): Promise<void> {
-    for (const open of this.#open.values())
-      if (open.options.persist !== false) await this.#fill(open)
+    for (const open of this.#open.values()) {
+      if (open.record === undefined) continue
+      await this.#fill(open)
+      if (!(await hasRecord(this.#dataset, open.map.name))) this.#onRecordGone(open)
+    }
   }
 
   #note(what: MapsTrouble['what'], error: CairnError | undefined): void {
@@ -302,14 +308,6 @@ class KeyWrite implements Write {
     this.#state?.undo(this.#pending)
   }
 }
-
-const recordWrite = (name: string, record: MapRecord, failed: () => void): Write => ({
-  id: recordId(name),
-  value: record,
-  exp: null,
-  written: () => {},
-  failed,
-})
 
 const sameRecord = (a: MapRecord, b: MapRecord): boolean =>
   a.kind === b.kind && a.ttl_ms === b.ttl_ms

@@ -35,6 +35,8 @@ export interface Write {
 export interface GroupOptions {
   /** Milliseconds; undefined: durability `commit`. */
   readonly windowMs?: number | undefined
+  /** Goes before the writes, in their commit. */
+  readonly lead?: Write | undefined
 }
 
 interface Group {
@@ -65,7 +67,7 @@ const MAX_RETRY_MS = 30_000
 export class LiveWriter {
   readonly #options: WriterOptions
   #groups: Group[] = []
-  /** By id, the group of one write that counts as written and that no commit under way has taken. */
+  /** By id, the group of one write, and its lead, that counts as written and that no commit under way has taken. */
   readonly #amendable = new Map<string, Group>()
   readonly #flushing = new Set<(error: CairnError) => void>()
   #running: Promise<void> | undefined
@@ -88,16 +90,16 @@ export class LiveWriter {
     return this.#groups.length > 0
   }
 
-  write(writes: readonly Write[], { windowMs }: GroupOptions = {}): Promise<void> {
+  write(writes: readonly Write[], { windowMs, lead }: GroupOptions = {}): Promise<void> {
     if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
     if (writes.length === 0) return Promise.resolve()
     const [only] = writes
     const amended = writes.length === 1 && this.#amendable.get(only?.id ?? '')
-    if (windowMs !== undefined && amended) {
-      amended.writes = writes
+    if (windowMs !== undefined && amended && lead === undefined) {
+      amended.writes = [...amended.writes.slice(0, -1), ...writes]
       return this.#unlessBehind(amended, windowMs)
     }
-    const group = newGroup(writes, windowMs)
+    const group = newGroup(lead === undefined ? writes : [lead, ...writes], windowMs)
     this.#groups.push(group)
     // What came before is written before.
     for (const { id } of writes) this.#amendable.delete(id)
