@@ -153,7 +153,6 @@ export class MapState {
   /** An entry of the log. */
   remote(key: string, item: Item | undefined, position: number): void {
     if (!this.isNews(key, position)) return
-    this.expire()
     this.#commit(key, item, position)
     if (!this.#pending.has(key)) this.#settle(key, 'remote')
   }
@@ -203,7 +202,9 @@ export class MapState {
   }
 
   #show(key: string, item: Item | undefined, origin: ChangeOrigin): void {
-    const before = this.get(key)
+    // What has expired by now is told as that, and not passed over because something else comes in its place.
+    this.expire()
+    const before = this.#seen.get(key)
     const after = this.#unlessExpired(item)
     if (after === undefined) this.#seen.delete(key)
     else this.#seen.set(key, after)
