@@ -91,7 +91,10 @@ export class LiveWriter {
   }
 
   write(writes: readonly Write[], { windowMs, lead }: GroupOptions = {}): Promise<void> {
-    if (this.#stopped !== undefined) return Promise.reject(this.#stopped)
+    if (this.#stopped !== undefined) {
+      for (const write of writes) write.failed()
+      return Promise.reject(this.#stopped)
+    }
     if (writes.length === 0) return Promise.resolve()
     const [only] = writes
     const amended = writes.length === 1 && this.#amendable.get(only?.id ?? '')
@@ -135,7 +138,7 @@ export class LiveWriter {
     clearTimeout(this.#timer)
     await this.#running
     const [groups, error] = [this.#groups.splice(0), this.#stopped]
-    for (const { fail } of groups) fail(error)
+    for (const group of groups) giveUp(group, error)
   }
 
   #runSoon(ms: number): void {
