@@ -8,6 +8,7 @@ import { captured, Copies } from './captured.ts'
 import { itemId, type MapKind } from './layout.ts'
 import type { ChangeOrigin, Item, MapState, Pending, StateChange } from './map-state.ts'
 import { conform, type Schema } from './schema.ts'
+import { tell } from './tell.ts'
 import { isSame, toReader } from './value.ts'
 
 export interface MapOptions<V> {
@@ -46,7 +47,7 @@ export interface MapOwner {
   /** Commits these writes together; the promise is that of the map's durability. */
   readonly write: (writes: readonly Pending[]) => Promise<void>
   readonly flush: () => Promise<void>
-  /** A listener threw. */
+  /** A listener threw, or rejected. */
   readonly onListenerError: (error: unknown) => void
   /** The first expiry may have changed. */
   readonly onExpiry: () => void
@@ -243,7 +244,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     while (this.#untold.length > 0) {
       for (const { change, depth } of this.#untold.splice(0)) {
         this.#depth = depth
-        if (depth <= MAX_DEPTH) this.#tell(change)
+        if (depth <= MAX_DEPTH) tell(this.#listeners, change, this.#owner.onListenerError)
         else this.#owner.onListenerError(endless(this.name))
       }
     }
@@ -307,16 +308,6 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
     return item === undefined || item.refused !== undefined
       ? undefined
       : (toReader(item.value) as V)
-  }
-
-  #tell(change: MapChange<V>): void {
-    for (const listener of this.#listeners) {
-      try {
-        listener(change)
-      } catch (error) {
-        this.#owner.onListenerError(error)
-      }
-    }
   }
 }
 

@@ -17,6 +17,7 @@ import { MapState, type Pending } from './map-state.ts'
 import { OwnRecord } from './own-record.ts'
 import { requireLinked } from './require-linked.ts'
 import type { Schema } from './schema.ts'
+import { tell } from './tell.ts'
 import type { LiveValue } from './value.ts'
 import { LiveWriter, type Write } from './writer.ts'
 
@@ -242,7 +243,9 @@ export class LiveMaps {
     const { name: dataset } = this.#dataset
     if (error === undefined) this.#log.info('live.goes_on', { dataset, what })
     else this.#log.error('live.failed', { dataset, what, code: error.code, message: error.message })
-    for (const listener of this.#listeners) listener(this.trouble)
+    tell(this.#listeners, this.trouble, (reason) =>
+      this.#log.error('live.listener_failed', { dataset, error: String(reason) }),
+    )
   }
 
   /** One timer for the first expiry of all maps; it keeps no process alive. */
