@@ -6,7 +6,7 @@ import type { Entry } from '../model/entry.ts'
 import { itemPrefix, parseMapRecord, recordId, type MapRecord } from './layout.ts'
 import type { Item } from './map-state.ts'
 import { conform, type Schema } from './schema.ts'
-import { frozen, type LiveValue } from './value.ts'
+import { frozen, hasBytesWithin, type LiveValue } from './value.ts'
 
 /** So many values are read at a time. */
 const AT_ONCE = 64
@@ -92,7 +92,8 @@ export async function readItem(
   if (tip === null) return undefined
   const value = await readValue(dataset, tip, signal)
   try {
-    return { value: frozen(conform(schema, value, key)), exp }
+    const conformed = frozen(conform(schema, value, key))
+    return { value: conformed, exp, holdsBytes: hasBytesWithin(conformed) }
   } catch (error) {
     return { value: null, exp, refused: toCairnError(error) }
   }

@@ -17,6 +17,8 @@ export interface Item {
   readonly encoded?: Uint8Array | undefined
   /** Milliseconds since 1970; null: never. */
   readonly exp: number | null
+  /** Parts of the value are bytes, which cannot be frozen. */
+  readonly holdsBytes?: boolean | undefined
   /** Why the value cannot be given to readers. */
   readonly refused?: CairnError | undefined
 }

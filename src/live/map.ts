@@ -9,7 +9,7 @@ import { itemId, type MapKind } from './layout.ts'
 import type { ChangeOrigin, Item, MapState, Pending, StateChange } from './map-state.ts'
 import { conform, type Schema } from './schema.ts'
 import { tell } from './tell.ts'
-import { isSame, toReader } from './value.ts'
+import { isSame, toReader, withOwnBytes } from './value.ts'
 
 export interface MapOptions<V> {
   /** Milliseconds that a key lives which is set without a time of its own; null: for good. */
@@ -129,7 +129,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   *#entries(all: readonly [string, Item][]): Generator<[string, V], undefined> {
     for (const [key, item] of all) {
       if (item.refused !== undefined) throw item.refused
-      yield [key, toReader(item.value) as V]
+      yield [key, shown(item) as V]
     }
   }
 
@@ -305,9 +305,7 @@ export class LiveMap<V = unknown> implements Iterable<[string, V]> {
   }
 
   #valueOf(item: Item | undefined): V | undefined {
-    return item === undefined || item.refused !== undefined
-      ? undefined
-      : (toReader(item.value) as V)
+    return item === undefined || item.refused !== undefined ? undefined : (shown(item) as V)
   }
 }
 
@@ -317,6 +315,9 @@ function asMap<V>(
   if (values instanceof Map) return values
   return new Map(Symbol.iterator in values ? values : Object.entries(values))
 }
+
+const shown = ({ value, holdsBytes }: Item): unknown =>
+  holdsBytes === true ? withOwnBytes(value) : toReader(value)
 
 const holds = (item: Item | undefined, value: unknown): item is Item =>
   item !== undefined && item.refused === undefined && isSame(item.value, value)

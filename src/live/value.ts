@@ -46,6 +46,19 @@ export function frozenCopy(value: unknown, like?: LiveValue): FrozenValue {
 export const toReader = (value: LiveValue): LiveValue =>
   value instanceof Uint8Array ? new Uint8Array(value) : value
 
+/** The same of a value of another door than a map, which may have bytes within: `set` takes none. */
+export function withOwnBytes(value: LiveValue): LiveValue {
+  if (Array.isArray(value)) return Object.freeze(value.map(withOwnBytes))
+  if (!isPlain(value)) return toReader(value)
+  const members = Object.entries(value).map(([key, part]) => [key, withOwnBytes(part)] as const)
+  return Object.freeze(Object.fromEntries(members))
+}
+
+export function hasBytesWithin(value: LiveValue): boolean {
+  if (!Array.isArray(value) && !isPlain(value)) return false
+  return Object.values(value).some((part) => part instanceof Uint8Array || hasBytesWithin(part))
+}
+
 /** A part that has no place in JSON; where it is is put together on the way out. */
 class NoJson extends Error {
   readonly what: string

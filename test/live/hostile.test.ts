@@ -177,3 +177,24 @@ test('a key that expires while its write waits keeps nothing from being written'
   const again = await store.open().map('codes')
   expect([...again]).toEqual([['long', 2]])
 })
+
+test('bytes within a value of another door than a map are a copy for each who reads them', async () => {
+  const store = liveStore()
+  const cairn = store.open()
+  interface Odd {
+    readonly part: Uint8Array
+    readonly list: readonly [Uint8Array, number]
+  }
+  const written = { part: new Uint8Array([1, 2]), list: [new Uint8Array([3]), 4] }
+  const map = await cairn.map<Odd>('odd')
+  await (await cairn.dataset()).put(itemId('odd', 'key'), written)
+  await expect.poll(() => map.has('key')).toBe(true)
+  for (const odd of [map, await store.open().map<Odd>('odd')]) {
+    for (const read of [odd.get('key'), ...odd.values()]) {
+      read?.part.fill(99)
+      read?.list[0].fill(99)
+      expect([Object.isFrozen(read), Object.isFrozen(read?.list)]).toEqual([true, true])
+    }
+    expect(odd.get('key')).toEqual(written)
+  }
+})
