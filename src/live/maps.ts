@@ -116,7 +116,9 @@ export class LiveMaps {
     if (ttl !== undefined && ttl !== null) checkTtl(ttl)
     if (options.persist === false) {
       const { kind } = mapRecord(name, ttl ?? null)
-      return this.#made({ name, kind, ttl: ttl ?? null }, options, this.#keeping(name))
+      const open = this.#made({ name, kind, ttl: ttl ?? null }, options, this.#keeping(name))
+      open.state.reset(new Map(), 0)
+      return open
     }
     const commit = await requireLinked(this.#dataset)
     this.#following ??= this.#follow(commit)
@@ -185,7 +187,12 @@ export class LiveMaps {
   #keeping(name: string): MapOwner['write'] {
     let position = 0
     return (keys) => {
-      for (const pending of keys) this.#open.get(name)?.state.written(pending, position++)
+      const state = this.#open.get(name)?.state
+      for (const pending of keys) {
+        state?.written(pending, position)
+        // There is no log that would tell, and what is remembered until it does would be so for good.
+        state?.heard(pending.key, position++)
+      }
       return Promise.resolve()
     }
   }
