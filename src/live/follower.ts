@@ -19,6 +19,8 @@ export interface FollowerOptions {
   readonly fillAll: () => Promise<void>
   /** Whether an answer to an own write may be on its way. */
   readonly isWriting: () => boolean
+  /** The maps show all that lies before. */
+  readonly onHeard: (at: FollowFrom) => void
   /** Why it cannot follow now; undefined: it can. */
   readonly onTrouble: (error: CairnError | undefined) => void
   readonly signal: AbortSignal
@@ -41,7 +43,7 @@ const RETRY_MS = 1000
 
 /** Resolves when the signal, or the end of the store, ends it. */
 export async function follow(from: FollowFrom, options: FollowerOptions): Promise<void> {
-  const { dataset, fillAll, onTrouble, signal } = options
+  const { dataset, fillAll, onHeard, onTrouble, signal } = options
   let since: FollowFrom | undefined = from
   while (!signal.aborted) {
     try {
@@ -49,6 +51,7 @@ export async function follow(from: FollowFrom, options: FollowerOptions): Promis
         // What is committed while maps are read follows in the log.
         since = (await dataset.pointer({ signal })).commit
         await fillAll()
+        onHeard(since)
       }
       onTrouble(undefined)
       await hear(since, options)
@@ -61,14 +64,21 @@ export async function follow(from: FollowFrom, options: FollowerOptions): Promis
   }
 }
 
-async function hear({ next, generation }: FollowFrom, options: FollowerOptions): Promise<void> {
-  const { dataset, fillAll, signal } = options
-  for await (const change of dataset.changesInBatches({ since: next, generation, signal })) {
-    if (change.kind === 'generation') await fillAll()
-    else
+async function hear(from: FollowFrom, options: FollowerOptions): Promise<void> {
+  const { dataset, fillAll, onHeard, signal } = options
+  let { generation } = from
+  const since = { since: from.next, generation, signal }
+  for await (const change of dataset.changesInBatches(since)) {
+    if (change.kind === 'generation') {
+      await fillAll()
+      generation = change.generation
+      onHeard(change)
+    } else {
       for (const logged of change.entries)
         if (isUnheard(logged, options)) await read(logged, options)
         else hearRecord(logged, options)
+      onHeard({ next: (change.entries.at(-1)?.position ?? -1) + 1, generation })
+    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError } from '../errors.ts'
 import { follow, type FollowFrom } from './follower.ts'
+import { Heard } from './heard.ts'
 import { DEFAULT_MAP, itemPrefix, mapRecord, parseMapName, type MapRecord } from './layout.ts'
 import { hasRecord, readMap, readRecord } from './load.ts'
 import { LiveMap, checkTtl, type MapFacts, type MapOptions, type MapOwner } from './map.ts'
@@ -58,6 +59,7 @@ export class LiveMaps {
   readonly #trouble = new Map<MapsTrouble['what'], CairnError>()
   readonly #listeners = new Set<(trouble: readonly MapsTrouble[]) => void>()
   #following: Promise<void> | undefined
+  #heard: Heard | undefined
   #expiry: { readonly at: number; readonly timer: NodeJS.Timeout } | undefined
 
   constructor({ dataset, now, log }: LiveMapsOptions) {
@@ -214,8 +216,15 @@ export class LiveMaps {
     }
   }
 
+  /** Until the open maps show what lies before in the log, whoever wrote it. */
+  async caughtUp(at: FollowFrom): Promise<void> {
+    await this.#heard?.until(at)
+  }
+
   #follow(from: FollowFrom): Promise<void> {
-    return follow(from, {
+    const heard = new Heard(from)
+    this.#heard = heard
+    const following = follow(from, {
       dataset: this.#dataset,
       find: (name) => {
         const open = this.#open.get(name)
@@ -229,9 +238,11 @@ export class LiveMaps {
       },
       fillAll: () => this.#fillAll(),
       isWriting: () => this.#writer.isBusy,
+      onHeard: (at) => heard.reached(at),
       onTrouble: (error) => this.#note('follow', error),
       signal: this.#ending.signal,
     })
+    return following.finally(() => heard.end())
   }
 
   async #fillAll(): Promise<void> {
