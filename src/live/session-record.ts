@@ -101,6 +101,20 @@ export function parseSessionRecord(value: unknown): SessionRecord {
   })
 }
 
+/** Refuses what could not be read again: the session would never open any more. */
+export function checkSessionRecord({ users, metadata }: SessionRecord): void {
+  if (!isMap(metadata)) {
+    throw new CairnError('usage', 'The metadata of a session was no object.', {
+      hint: 'Give an object; an empty one for none.',
+    })
+  }
+  if (!areUsers(users)) {
+    throw new CairnError('usage', 'A user of a session has times that are not possible.', {
+      hint: 'A timeout is a whole number of milliseconds above 0, or null for none; so is what the clock says.',
+    })
+  }
+}
+
 const isMap = (value: unknown): value is Readonly<Record<string, unknown>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !ArrayBuffer.isView(value)
 

@@ -10,7 +10,12 @@ import { sameCid, type CidBytes } from '../model/cid.ts'
 import type { IpldMap } from '../model/ipld.ts'
 import type { CallOptions } from '../store/backend.ts'
 import { ITEMS_PREFIX, SESSION_ID } from './layout.ts'
-import { NEW_SESSION, parseSessionRecord, type SessionRecord } from './session-record.ts'
+import {
+  checkSessionRecord,
+  NEW_SESSION,
+  parseSessionRecord,
+  type SessionRecord,
+} from './session-record.ts'
 import { whenFree } from './when-free.ts'
 
 /** Answers the very same record where it changes nothing; what it throws is its own failure alone. May be asked again. */
@@ -123,6 +128,7 @@ function applied(
   for (const { edit, done, fail } of edits) {
     try {
       const [before, after] = [now, edit(now)]
+      if (after !== before) checkSessionRecord(after)
       now = after
       tell.push(() => done({ before, after }))
     } catch (error) {

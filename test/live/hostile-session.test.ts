@@ -3,9 +3,10 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { expect, test } from 'vitest'
 import type { Logger } from '../../src/engine/logger.ts'
+import type { IpldMap } from '../../src/model/ipld.ts'
 import { openSession } from '../../src/session/open.ts'
 import { builtDist } from '../helpers/built.ts'
-import { tempDir } from '../helpers/engine.ts'
+import { expectRefused, tempDir } from '../helpers/engine.ts'
 import { liveStore } from '../helpers/live.ts'
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
@@ -43,6 +44,18 @@ test('three hundred who come and go at once: all of them, in few commits', async
   expect(store.commits - commits).toBeLessThan(10)
   const restored = await openSession(store.open(), { log: QUIET })
   expect(restored.restored.users).toEqual(session.users)
+})
+
+test('what a session could not be read with again is refused, and nothing of it is kept', async () => {
+  const store = liveStore()
+  const session = await openSession(store.open(), { log: QUIET })
+  for (const timeout of [0, 1500.5, -1, '5', Infinity, 2 ** 60])
+    await expectRefused(session.connect('Alice', { timeout: timeout as number }), 'usage')
+  for (const metadata of [[1], 'x', null, new Uint8Array(3)])
+    await expectRefused(session.setMetadata(metadata as unknown as IpldMap), 'usage')
+  expect([session.users, session.metadata]).toEqual([[], {}])
+  const again = await openSession(store.open(), { log: QUIET })
+  expect([again.restored.users, again.metadata]).toEqual([[], {}])
 })
 
 test('one who fell silent and cannot be disconnected is disconnected later', async () => {
