@@ -5,7 +5,7 @@
 import type { Dataset } from '../engine/dataset.ts'
 import type { ImportEntry } from '../engine/import-entry.ts'
 import type { At } from '../engine/time.ts'
-import { CairnError } from '../errors.ts'
+import { CairnError, isCairnError } from '../errors.ts'
 import { sameCid } from '../model/cid.ts'
 import { keyOf } from '../model/entity-id.ts'
 import { isExpired, type Entry } from '../model/entry.ts'
@@ -18,7 +18,6 @@ import {
   RECORDS_PREFIX,
 } from './layout.ts'
 import { readValue } from './load.ts'
-import { writeAll } from './write-all.ts'
 
 export interface MapsSource {
   readonly dataset: Dataset
@@ -40,29 +39,27 @@ export interface RestoredMaps {
   readonly deleted: number
 }
 
+/**
+ * Both moments are compared while the dataset is reserved: what others write comes before all of it or after
+ * all of it, so no write that was acknowledged is undone in part. Where something is set or deleted, that is a
+ * snapshot of its own.
+ */
 export async function restoreMaps(
   dataset: Dataset,
   source: MapsSource,
   options: RestoreMapsOptions,
 ): Promise<RestoredMaps> {
   const { maps, signal } = options
-  const changes: ImportEntry[] = []
-  let deleted = 0
-  const ranges = maps?.flatMap(rangesOf) ?? [{ prefix: ITEMS_PREFIX }, { prefix: RECORDS_PREFIX }]
   if (maps !== undefined) await checkThere(source, maps, signal)
-  for (const range of ranges) {
-    const [now, then] = [{ dataset }, source].map((one) => entriesOf(one, range, signal))
-    if (now === undefined || then === undefined) continue
-    for await (const { pi, before, wanted } of differences(now, then, options.now())) {
-      if (wanted !== undefined) changes.push(await entryOf(dataset, source, pi, wanted, signal))
-      else if (before !== undefined) {
-        changes.push({ pi, tip: null })
-        deleted += 1
-      }
+  const restored = { set: 0, deleted: 0 }
+  async function* changes(): AsyncGenerator<ImportEntry> {
+    for await (const { pi, wanted } of differencesOf(dataset, source, options)) {
+      restored[wanted === undefined ? 'deleted' : 'set'] += 1
+      yield wanted === undefined ? { pi, tip: null } : entryOf(dataset, source, pi, wanted, signal)
     }
   }
-  await writeAll(dataset, changes, { signal })
-  return { set: changes.length - deleted, deleted }
+  await dataset.bulkLoad(changes(), { signal, reason: 'restore of maps' })
+  return restored
 }
 
 /** Sets a key as it was last, if it is gone and the log tells; false where there is nothing to bring back. */
@@ -77,10 +74,24 @@ export async function undelete(
   for await (const { entry } of dataset.history(pi, { signal })) {
     if (entry.tip === null) continue
     const exp = isExpired(entry.exp, now()) ? null : entry.exp
-    await dataset.append({ pi, tip: entry.tip, exp }, { signal })
-    return true
+    return appendIfGone(dataset, { pi, tip: entry.tip, exp }, signal)
   }
   return false
+}
+
+/** False where somebody has set it meanwhile: what he wrote stays. */
+async function appendIfGone(
+  dataset: Dataset,
+  entry: Pick<Entry, 'pi' | 'tip' | 'exp'>,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  try {
+    const { status } = await dataset.append({ ...entry, expectTip: null }, { signal })
+    return status === 'appended'
+  } catch (error) {
+    if (isCairnError(error, 'conflict') && error.details['pi'] === entry.pi) return false
+    throw error
+  }
 }
 
 interface Range {
@@ -116,8 +127,20 @@ const entriesOf = (
 
 interface Difference {
   readonly pi: string
-  readonly before: Entry | undefined
+  /** Undefined: it was not there then. */
   readonly wanted: Entry | undefined
+}
+
+async function* differencesOf(
+  dataset: Dataset,
+  source: MapsSource,
+  { maps, now, signal }: RestoreMapsOptions,
+): AsyncGenerator<Difference> {
+  const all = [{ prefix: ITEMS_PREFIX }, { prefix: RECORDS_PREFIX }]
+  for (const range of maps?.flatMap(rangesOf) ?? all) {
+    const [is, was] = [entriesOf({ dataset }, range, signal), entriesOf(source, range, signal)]
+    yield* differences(is, was, now())
+  }
 }
 
 /** Both come in the order of ids. */
@@ -142,7 +165,7 @@ async function* differences(
       wanted !== undefined &&
       sameCid(before.tip, wanted.tip) &&
       before.exp === wanted.exp
-    if (!same) yield { pi: (before ?? wanted)?.pi ?? '', before, wanted }
+    if (!same) yield { pi: (before ?? wanted)?.pi ?? '', wanted }
     if (order <= 0) a = await next(now)
     if (order >= 0) b = await next(then)
   }

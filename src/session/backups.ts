@@ -10,6 +10,7 @@ import { cairnOfCars } from '../compose.ts'
 import type { Logger } from '../engine/logger.ts'
 import { CairnError } from '../errors.ts'
 import { restoreMaps, type RestoredMaps } from '../live/restore.ts'
+import { whenFree } from '../live/when-free.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { exportTask } from '../tasks/export.ts'
 
@@ -72,7 +73,10 @@ export async function restoreFromBackup(
   try {
     const source = await (await cairnOfCars(opened.cars)).dataset(dataset)
     const target = await cairn.dataset(dataset)
-    return await restoreMaps(target, { dataset: source }, { maps, now, signal })
+    return await whenFree(
+      () => restoreMaps(target, { dataset: source }, { maps, now, signal }),
+      signal,
+    )
   } finally {
     await opened.close()
   }

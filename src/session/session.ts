@@ -226,14 +226,15 @@ export class Session {
     const { cairn, dataset: name, now } = this.#parts
     await this.#parts.maps.flush()
     const dataset = await cairn.dataset(name)
-    return restoreMaps(dataset, { dataset, at }, { maps, now })
+    return whenFree(() => restoreMaps(dataset, { dataset, at }, { maps, now }))
   }
 
   /** Sets a deleted or expired key as it was last; false where it is there, or the log no longer tells. */
   async undelete(map: string, key: string): Promise<boolean> {
-    const { cairn, dataset, now } = this.#parts
+    const { cairn, dataset: name, now } = this.#parts
     await this.#parts.maps.flush()
-    return undelete(await cairn.dataset(dataset), map, key, { now })
+    const dataset = await cairn.dataset(name)
+    return whenFree(() => undelete(dataset, map, key, { now }))
   }
 
   health(): SessionHealth {
