@@ -32,6 +32,8 @@ export const EVERY_MS = 120_000
 const BACKUP_EVERY_MS = 300_000
 /** How long a process that is to end waits for its last save. */
 const LAST_SAVE_MS = 30_000
+/** A terminal and a supervisor may both tell of one end, some of them twice: that is no wish to end at once. */
+const REPEAT_MS = 1000
 const SIGNALS = ['SIGTERM', 'SIGINT'] as const
 
 /** Until the answer is called. */
@@ -88,17 +90,48 @@ async function exitWhenSaved(code: number): Promise<void> {
   process.exit(saved.every(Boolean) ? code : 1)
 }
 
+/** Those of sessions that end at a signal; the process listens while there are any, or while they are ending. */
+const shutdowns = new Set<AutosaveTarget['shutdown']>()
+/** When the first signal came, while what it began goes on. */
+let signalledAt: number | undefined
+
 function listenToSignals({ shutdown }: AutosaveTarget): () => void {
-  const end = (signal: NodeJS.Signals): void => {
-    stop()
-    // Who else listens decides himself when the process ends.
-    const alone = process.listenerCount(signal) === 0
-    lastSaves.push(within(LAST_SAVE_MS, shutdown()))
-    if (alone) void exitWhenSaved(0)
+  if (shutdowns.size === 0 && signalledAt === undefined)
+    for (const signal of SIGNALS) process.on(signal, endAtSignal)
+  shutdowns.add(shutdown)
+  return () => {
+    shutdowns.delete(shutdown)
+    if (signalledAt === undefined) stopListening()
   }
-  const stop = (): void => SIGNALS.forEach((signal) => process.removeListener(signal, end))
-  for (const signal of SIGNALS) process.on(signal, end)
-  return stop
+}
+
+function stopListening(): void {
+  if (shutdowns.size > 0) return
+  for (const signal of SIGNALS) process.removeListener(signal, endAtSignal)
+}
+
+function endAtSignal(signal: NodeJS.Signals): void {
+  // Who else listens decides himself when the process ends.
+  const alone = process.listenerCount(signal) === 1
+  if (signalledAt !== undefined) {
+    if (alone && performance.now() - signalledAt >= REPEAT_MS) endAtOnce(signal)
+    return
+  }
+  signalledAt = performance.now()
+  for (const shutdown of shutdowns) lastSaves.push(within(LAST_SAVE_MS, shutdown()))
+  if (alone) void exitWhenSaved(0)
+  else void Promise.all(lastSaves).then(goOn)
+}
+
+function goOn(): void {
+  signalledAt = undefined
+  stopListening()
+}
+
+/** As if nobody had ever listened. */
+function endAtOnce(signal: NodeJS.Signals): void {
+  for (const one of SIGNALS) process.removeListener(one, endAtSignal)
+  process.kill(process.pid, signal)
 }
 
 function listenToErrors({ save, log }: AutosaveTarget): () => void {

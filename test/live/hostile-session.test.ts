@@ -258,3 +258,39 @@ test('two sessions of one process: at its end both are saved before it exits', a
     await session.close()
   }
 })
+
+test('a signal that is repeated at once does not end the last save, and one that comes later does', async () => {
+  const program = `
+    const { openSession } = await import(process.argv[1] + '/index.js')
+    const session = await openSession(process.argv[2])
+    await session.attach('state', { capture: async () => {
+      console.log('saving')
+      await new Promise((resolve) => setTimeout(resolve, Number(process.argv[3])))
+      return { saved: true }
+    } })
+    session.autosave({ every: 0, backupEvery: 0 })
+    console.log('ready')
+    setInterval(() => {}, 1000)`
+  const ended = async (dir: string, saveMs: number, apartMs: number): Promise<unknown> => {
+    const given = ['-e', program, await builtDist(), dir, String(saveMs)]
+    const child = spawn(process.execPath, given)
+    let said = ''
+    child.stdout.on('data', (chunk) => (said += String(chunk)))
+    await expect.poll(() => said).toContain('ready')
+    const end = once(child, 'close')
+    child.kill('SIGINT')
+    await expect.poll(() => said).toContain('saving')
+    await pause(apartMs)
+    child.kill('SIGINT')
+    child.kill('SIGTERM')
+    return end
+  }
+  const dir = await tempDir()
+  expect(await ended(dir, 500, 0)).toEqual([0, null])
+  const session = await openSession(dir, { log: QUIET })
+  expect((await session.map('state')).get('saved')).toBe(true)
+  await session.close()
+  const [code, signal] = (await ended(await tempDir(), 20_000, 1100)) as [null, string]
+  expect(code).toBeNull()
+  expect(['SIGINT', 'SIGTERM']).toContain(signal)
+})
