@@ -157,7 +157,25 @@ export class Session {
 
   /** State that the program holds itself is saved with the session from now on, in a map of this name. */
   async attach<V>(name: string, source: Source<V>): Promise<void> {
-    await this.#parts.sources.attach(await this.map<V>(name), source)
+    const map = await this.map<V>(name)
+    if (await this.#isInMemory(name)) {
+      throw new CairnError(
+        'usage',
+        `The map "${name}" is in memory only: nothing of a source is saved there.`,
+        {
+          hint: 'Use a name that is not excluded, of a map that was not opened with `persist: false`.',
+        },
+      )
+    }
+    await this.#parts.sources.attach(map, source)
+  }
+
+  /** Of an open map, which refuses the option if it has another. */
+  #isInMemory(name: string): Promise<boolean> {
+    return this.#parts.maps.map(name, { persist: false }).then(
+      () => true,
+      () => false,
+    )
   }
 
   /** What was saved of it stays. */

@@ -174,6 +174,19 @@ test('a source that saves within its capture is refused, a slow one is one momen
   await session.close()
 })
 
+test('a source is not attached where nothing is kept', async () => {
+  const session = await openSession(liveStore().open(), { log: QUIET, exclude: ['tmp-*'] })
+  const source = { capture: () => ({ a: 1 }) }
+  const forgets = await session.map('forgets', { persist: false })
+  await session.map('keeps')
+  for (const name of ['forgets', 'tmp-scene', 'tmp-scene'])
+    await expectRefused(session.attach(name, source), 'usage')
+  await session.attach('keeps', source)
+  await session.attach('new', source)
+  expect(await session.save()).toMatchObject({ status: 'saved', written: 2 })
+  expect(forgets.size).toBe(0)
+})
+
 test('an interval that no timer can keep is refused, and what was set before stays', async () => {
   const lines: unknown[] = []
   const log = { ...QUIET, info: (event: string) => void lines.push(event) }
