@@ -97,18 +97,25 @@ export class Sources {
 }
 
 async function saveOne(name: string, map: LiveMap, state: unknown): Promise<number> {
-  if (typeof state !== 'object' || state === null)
+  if (!isState(state))
     throw failed(
       name,
       'its capture gave no state',
-      'Give an object, a Map, or pairs of key and value.',
+      'Give a plain object, a Map, or pairs of key and value.',
     )
   try {
-    return await map.replaceAll(state as Iterable<readonly [string, unknown]>)
+    return await map.replaceAll(state)
   } catch (cause) {
     const { message, hint = 'Look at what it gives.' } = toCairnError(cause)
     throw failed(name, message, hint, cause)
   }
+}
+
+/** An object of another kind has no members to be saved, and would pass for a state from which all is gone. */
+function isState(given: unknown): given is SourceState<unknown> {
+  if (typeof given !== 'object' || given === null || ArrayBuffer.isView(given)) return false
+  const prototype: unknown = Object.getPrototypeOf(given)
+  return Symbol.iterator in given || prototype === null || prototype === Object.prototype
 }
 
 function failed(name: string, why: string, hint: string, cause?: unknown): CairnError {

@@ -187,6 +187,29 @@ test('a source is not attached where nothing is kept', async () => {
   expect(forgets.size).toBe(0)
 })
 
+test('a capture that gives an object without members saves nothing, and deletes nothing', async () => {
+  class Scene {
+    readonly #objects = { a: 1 }
+    get first(): number {
+      return this.#objects.a
+    }
+  }
+  const store = liveStore()
+  const session = await openSession(store.open(), { log: QUIET })
+  let given: unknown = Object.assign(Object.create(null), { a: 1 })
+  await session.attach('s', { capture: () => given as Record<string, unknown> })
+  await session.save()
+  const wrong = [new Date(), new Error('no'), /a/, new WeakMap(), new ArrayBuffer(1), new Scene()]
+  for (given of [...wrong, new Uint8Array(), Promise, 'a', undefined]) {
+    const { message } = await expectRefused(session.save(), 'unhealthy')
+    expect(message).toBe('The source "s" was not saved: its capture gave no state.')
+    expect(session.health().healthy).toBe(false)
+  }
+  expect([...(await store.open().map('s')).entries()]).toEqual([['a', 1]])
+  given = {}
+  expect(await session.save()).toMatchObject({ status: 'saved', written: 1 })
+})
+
 test('an interval that no timer can keep is refused, and what was set before stays', async () => {
   const lines: unknown[] = []
   const log = { ...QUIET, info: (event: string) => void lines.push(event) }
