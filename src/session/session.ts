@@ -64,6 +64,8 @@ export class Session {
   readonly backups: SessionBackups
   readonly #parts: SessionParts
   readonly #presence: Presence
+  /** Silent users that cannot be disconnected now. */
+  readonly #stuck = new Set<string>()
   #backing: Promise<void> | undefined
   #backupFailure: string | undefined
   #autosave:
@@ -118,6 +120,7 @@ export class Session {
     const { now, log, dataset } = this.#parts
     const connected = { since: now(), timeout_ms: timeout }
     await this.#change((record) => withUser(record, user, connected))
+    this.#stuck.delete(user)
     this.#presence.connected(user, timeout)
     log.info('session.connected', { dataset, user, message: `User connected: ${user}` })
   }
@@ -131,10 +134,22 @@ export class Session {
     const timeout = this.#parts.record.known.users[user]?.timeout_ms ?? null
     try {
       await this.disconnect(user)
-    } catch {
-      if (this.#ending === undefined && this.users.includes(user))
-        this.#presence.connected(user, timeout)
+    } catch (error) {
+      // Of a save that failed when he was gone, that one has told.
+      if (this.#ending !== undefined || !this.users.includes(user)) return
+      this.#presence.connected(user, timeout)
+      this.#tellStuck(user, error)
     }
+  }
+
+  /** Once, however often it is tried until it succeeds. */
+  #tellStuck(user: string, error: unknown): void {
+    if (this.#stuck.has(user)) return
+    this.#stuck.add(user)
+    const { log, dataset } = this.#parts
+    const why = error instanceof Error ? error.message : String(error)
+    const message = `User could not be disconnected: ${user}: ${why}`
+    log.error('session.disconnect_failed', { dataset, user, message })
   }
 
   /** Durable when it resolves; saved, too, where autosave does so. Of somebody who is not connected it does nothing. */
@@ -142,7 +157,9 @@ export class Session {
     checkUser(user)
     const { log, dataset } = this.#parts
     this.#presence.gone(user)
-    if (!(await this.#change((record) => withoutUsers(record, [user])))) return
+    const wasConnected = await this.#change((record) => withoutUsers(record, [user]))
+    this.#stuck.delete(user)
+    if (!wasConnected) return
     log.info('session.disconnected', { dataset, user, message: `User disconnected: ${user}` })
     const options = this.#autosave?.options
     if (options !== undefined && options.onDisconnect !== false)

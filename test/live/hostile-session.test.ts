@@ -58,15 +58,29 @@ test('what a session could not be read with again is refused, and nothing of it 
   expect([again.restored.users, again.metadata]).toEqual([[], {}])
 })
 
-test('one who fell silent and cannot be disconnected is disconnected later', async () => {
+test('one who fell silent and cannot be disconnected is disconnected later, and that is told once', async () => {
   const store = liveStore()
-  const session = await openSession(store.open(), { log: QUIET })
-  await session.connect('Alice', { timeout: 50 })
-  store.failing = true
-  await pause(700)
-  expect(session.users).toEqual(['Alice'])
-  store.failing = false
-  await expect.poll(() => session.users).toEqual([])
+  const told: unknown[] = []
+  const log = {
+    ...QUIET,
+    error: (event: string, fields?: object) => void told.push([event, fields]),
+  }
+  const session = await openSession(store.open(), { log })
+  for (const round of [1, 2]) {
+    await session.connect('Alice', { timeout: 50 })
+    store.failing = true
+    // Long enough for it to be tried again.
+    await pause(800)
+    expect(session.users).toEqual(['Alice'])
+    expect(told).toHaveLength(round)
+    store.failing = false
+    await expect.poll(() => session.users).toEqual([])
+  }
+  const message = 'User could not be disconnected: Alice: The disk is full.'
+  expect(told[0]).toEqual([
+    'session.disconnect_failed',
+    { dataset: 'main', user: 'Alice', message },
+  ])
 })
 
 test('closing: twice, during a save and a backup, and while it ends', async () => {
