@@ -40,6 +40,7 @@ interface Known {
 
 /** As often somebody else may be faster. */
 const MAX_ROUNDS = 100
+const RETRY_MS = 1000
 
 export class SessionStore {
   readonly #dataset: () => Promise<Dataset>
@@ -70,6 +71,27 @@ export class SessionStore {
     else if (!sameCid(this.#known.tip, tip))
       this.#known = { tip, record: await recordOf(dataset, tip) }
     return this.#known
+  }
+
+  /** Reads it anew when the dataset was rolled back or replaced; until the signal, or the store's end, ends it. */
+  async follow(signal: AbortSignal): Promise<void> {
+    let known = ''
+    while (!signal.aborted) {
+      try {
+        const dataset = await this.#dataset()
+        for await (const { commit } of dataset.commits({ signal })) {
+          const { number, tag } = commit.generation
+          if (known === `${number} ${tag}`) continue
+          // In its turn: what is read now must not take the place of what is written meanwhile.
+          await this.change((record) => record)
+          known = `${number} ${tag}`
+        }
+      } catch (error) {
+        if (signal.aborted || isCairnError(error, 'closed')) return
+        // Whoever reads or writes maps is told of what is wrong; this only comes later.
+        await pause(RETRY_MS, undefined, { ref: false, signal }).catch(() => {})
+      }
+    }
   }
 
   /** Resolves when it is durable. */

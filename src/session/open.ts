@@ -104,6 +104,8 @@ async function open(opening: Opening): Promise<Session> {
   )
   tell(restored, record.known, opening)
   const maps = await cairn.maps(name)
+  const ending = new AbortController()
+  const following = record.follow(ending.signal)
   const sources = new Sources(opening.sources ?? [])
   const backups = new SessionBackups({
     cairn,
@@ -127,7 +129,9 @@ async function open(opening: Opening): Promise<Session> {
     log,
     now,
     release: async () => {
+      ending.abort()
       try {
+        await following
         await maps.flush()
       } finally {
         await release()

@@ -103,9 +103,11 @@ export class Session {
 
   /** Says that there is something to keep; the first time it is saved at once. */
   async initialize(): Promise<void> {
-    if (this.initialized) return
-    await this.#change((record) => ({ ...record, initialized: true }))
-    await this.save('init')
+    // What is known may be older than a rollback by another program.
+    const isNew = await this.#change((record) =>
+      record.initialized ? record : { ...record, initialized: true },
+    )
+    if (isNew) await this.save('init')
   }
 
   async setMetadata(metadata: IpldMap): Promise<void> {

@@ -236,6 +236,26 @@ test('an interval that no timer can keep is refused, and what was set before sta
   await session.close()
 })
 
+test('a session follows a rollback by another program, and is initialized again at once', async () => {
+  const store = liveStore()
+  const session = await openSession(store.open(), { log: QUIET })
+  const other = await store.open().dataset('main')
+  const { number: commit } = await other.head()
+  for (const known of [true, false]) {
+    await session.initialize()
+    await session.setMetadata({ scene: 'new' })
+    await session.connect('Alice')
+    await other.rollback({ commit })
+    if (known) await expect.poll(() => session.state, { timeout: 3000 }).toBe('new')
+    if (known) expect([session.metadata, session.users]).toEqual([{}, []])
+  }
+  // Before it has heard of it.
+  await session.initialize()
+  const again = await openSession(store.open(), { log: QUIET })
+  expect([again.state, session.state]).toEqual(['active', 'active'])
+  await session.close()
+})
+
 test('a fresh start is whole or not at all, and keeps what was there', async () => {
   const store = liveStore()
   const first = await openSession(store.open(), { log: QUIET })
