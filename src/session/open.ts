@@ -19,6 +19,7 @@ import type { RetentionPolicy } from '../retention/policy.ts'
 import { buildTask } from '../tasks/build.ts'
 import { SessionBackups } from './backups.ts'
 import { consoleLog } from './console-log.ts'
+import { safeLog } from './safe-log.ts'
 import { Saver } from './saver.ts'
 import { Session, type Restored } from './session.ts'
 import { Sources } from './sources.ts'
@@ -61,7 +62,8 @@ export async function openSession(
   where: string | Cairn,
   options: SessionOptions = {},
 ): Promise<Session> {
-  const { log = consoleLog, now = Date.now, dataset = 'main' } = options
+  const { now = Date.now, dataset = 'main' } = options
+  const log = safeLog(options.log ?? consoleLog)
   const own =
     typeof where === 'string'
       ? await openCairn(`lmdb:${join(where, 'store')}`, { log, now, cacheBytes: CACHE_BYTES })

@@ -13,6 +13,26 @@ const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 const QUIET: Logger = { info() {}, error() {}, debug() {} }
 const OFF = { every: 0, onShutdown: false, onError: false, backupEvery: 0 }
 
+test('a log that throws fails nothing', async () => {
+  const fails = (): never => {
+    throw new Error('the log is full')
+  }
+  const log = { info: fails, error: fails, debug: fails }
+  const session = await openSession(await tempDir(), { log })
+  const map = await session.map<number>('n')
+  for (const i of [1, 2]) {
+    await session.connect('Alice')
+    await map.set('n', i)
+    expect(await session.save()).toMatchObject({ status: 'saved' })
+    expect(await session.save()).toMatchObject({ status: 'unchanged' })
+    await session.attach('s', { capture: fails })
+    await expectRefused(session.save(), 'unhealthy')
+    session.detach('s')
+    await session.disconnect('Alice')
+  }
+  await session.close()
+})
+
 test('listeners that answer each other without end are stopped, and the program goes on', async () => {
   const errors: string[] = []
   const log = { ...QUIET, error: (event: string) => void errors.push(event) }
