@@ -1,5 +1,5 @@
 /** A log that a program gave, for calls in the midst of work: that it throws fails nothing, and nobody is left to be told. */
-import type { Logger } from '../engine/context.ts'
+import type { Logger } from '../engine/logger.ts'
 
 export function safeLog(log: Logger): Logger {
   const safely =
