@@ -21,6 +21,7 @@ import type { RouteRight } from './access/rights.ts'
 import { answerProblem, refuseUnknown, useErrors } from './http/answers.ts'
 import { useBodies } from './http/bodies.ts'
 import { answerClientError } from './http/client-error.ts'
+import { closeWithConnection, endCrowded } from './http/connection-end.ts'
 import { knownUrls, type KnownUrls } from './http/known-urls.ts'
 import { openApiRoute, useOpenApi } from './http/openapi.ts'
 import { LIMITS, pressure, type Pressure, type PressureLimits } from './http/pressure.ts'
@@ -116,6 +117,7 @@ function options(service: Service, values: Values): FastifyServerOptions {
     routerOptions: { maxParamLength: MAX_PARAM, caseSensitive: true },
     // An address that cannot be decoded, or is too long, comes to no route and so to no hook.
     frameworkErrors: (error, request, reply) => {
+      closeWithConnection(request, reply)
       commonHeaders(request, reply, values.tls_cert !== null)
       watchRequest(service.log, request, reply)
       void answerProblem(service, error, request, reply)
@@ -193,6 +195,8 @@ function addGuards(
   const control = accessControl(service)
   const secure = service.values().tls_cert !== null
   app.addHook('onRequest', (request, reply, done) => {
+    closeWithConnection(request, reply)
+    if (endCrowded(service.log, request, reply)) return
     commonHeaders(request, reply, secure)
     watchRequest(service.log, request, reply)
     setSignal(request, reply, service.values().request_deadline)

@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CairnError } from '../../errors.ts'
+import { whenClosed } from './connection-end.ts'
 
 export interface PressureLimits {
   /** Requests that are answered in one go. */
@@ -44,7 +45,7 @@ export function pressure(limits: PressureLimits): Pressure {
     if (full || under[kind] >= limits[kind]) throw overloaded(reply)
     under[kind]++
     under.bodyBytes += bytes
-    reply.raw.once('close', () => {
+    whenClosed(reply, () => {
       under[kind]--
       under.bodyBytes -= bytes
     })
@@ -56,7 +57,7 @@ export function pressure(limits: PressureLimits): Pressure {
     // Of what was written the writer must hear.
     if (full && request.method === 'GET') throw overloaded(reply)
     under.answerBytes += bytes
-    reply.raw.once('close', () => {
+    whenClosed(reply, () => {
       under.answerBytes -= bytes
     })
   }

@@ -1,5 +1,6 @@
 /** When an answer that goes on by itself is to end. */
 import type { FastifyReply } from 'fastify'
+import { whenClosed } from './connection-end.ts'
 
 /** How soon the stream of a revoked token ends. */
 const LOOK_EVERY_MS = 5000
@@ -14,7 +15,7 @@ export function endOf(
   const end = (): void => ending.abort()
   const look = setInterval(() => (mayReadOn() ? undefined : end()), LOOK_EVERY_MS)
   draining.addEventListener('abort', end, { once: true })
-  reply.raw.once('close', () => {
+  whenClosed(reply, () => {
     clearInterval(look)
     draining.removeEventListener('abort', end)
     end()

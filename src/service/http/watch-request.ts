@@ -1,9 +1,10 @@
 /** The line in the log that tells of a request when its answer has ended. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Logger } from '../../engine/logger.ts'
+import type { Logger } from '../../engine/context.ts'
+import { whenClosed } from './connection-end.ts'
 
 export function watchRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
-  reply.raw.once('close', () => {
+  whenClosed(reply, () => {
     const cut = !reply.raw.writableFinished
     const status = reply.raw.statusCode
     const fields = {

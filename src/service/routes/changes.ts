@@ -9,6 +9,7 @@ import type { Generation } from '../../model/generation.ts'
 import { entryRecord } from '../../model/entry-record.ts'
 import { formatTime } from '../../model/time.ts'
 import { isStillAllowed } from '../access/access.ts'
+import { whenClosed } from '../http/connection-end.ts'
 import { EVENT_STREAM, eventStream, type ServerEvent } from '../http/event-stream.ts'
 import { endOf } from '../http/stream-end.ts'
 import { problems, streamOf } from '../schemas/answers.ts'
@@ -156,7 +157,7 @@ export function changeRoutes(
         const start = startOf(query, headers['last-event-id'])
         const head = await checkStart(dataset, start, signal)
         const events = eventsOf(dataset, start, head, signal)
-        signal.addEventListener('abort', service.metrics.following(), { once: true })
+        whenClosed(reply, service.metrics.following())
         const options = { signal, ...(heartbeatMs === undefined ? {} : { heartbeatMs }) }
         return reply
           .type(EVENT_STREAM)

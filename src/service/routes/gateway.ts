@@ -21,6 +21,7 @@ import { writeAskedCar } from '../../gateway/car-blocks.ts'
 import { contentPathOf, type ContentPath } from '../../gateway/content-path.ts'
 import { noBlock, resolvePath, type Resolved } from '../../gateway/resolve.ts'
 import { parseCid, printCid } from '../../model/cid.ts'
+import { whenClosed } from '../http/connection-end.ts'
 import { isKnown } from '../http/etag.ts'
 import { rangeOf } from '../http/range.ts'
 import { nothing } from '../http/stream.ts'
@@ -192,7 +193,7 @@ async function sendCar(
     })
   }
   cars.underWay += 1
-  reply.raw.once('close', () => (cars.underWay -= 1))
+  whenClosed(reply, () => (cars.underWay -= 1))
   const stream = await carStream(async (sink, signal) => {
     const work = (): Promise<void> => writeAskedCar(service.backend, found, what, sink, { signal })
     return what.scope === 'all' ? whileKept(service, root, signal, work) : work()

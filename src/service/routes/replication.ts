@@ -8,6 +8,7 @@ import { CairnError } from '../../errors.ts'
 import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import { getProvedBlocks } from '../../store/proved.ts'
 import { isStillAllowed } from '../access/access.ts'
+import { whenClosed } from '../http/connection-end.ts'
 import { isKnown } from '../http/etag.ts'
 import { EVENT_STREAM, eventStream, type ServerEvent } from '../http/event-stream.ts'
 import { endOf } from '../http/stream-end.ts'
@@ -73,7 +74,7 @@ export function replicationRoutes(service: Service): FastifyPluginAsyncTypebox {
       async (request, reply) => {
         const dataset = await service.dataset(request.params.dataset)
         const signal = endOf(reply, service.draining, () => isStillAllowed(service, request))
-        signal.addEventListener('abort', service.metrics.following(), { once: true })
+        whenClosed(reply, service.metrics.following())
         return reply
           .type(EVENT_STREAM)
           .header('cache-control', 'no-store')
