@@ -25,13 +25,28 @@ export function planAllRetention(
   now: number,
   dataset?: string,
 ): Verdict<BackupCandidate>[] {
+  const own = backups.filter(({ sidecar }) => dataset === undefined || sidecar.dataset === dataset)
+  return newestOfEach(own).flatMap((newest) => planBackupRetention(backups, newest, policy, now))
+}
+
+/** The first of every series. */
+export function newestOfEach(backups: readonly Backup[]): Backup[] {
   const series = new Map<string, Backup>()
   for (const backup of backups) {
-    const { dataset: owner, identity, content } = backup.sidecar
-    const name = `${owner} ${identity} ${content}`
-    if ((dataset === undefined || owner === dataset) && !series.has(name)) series.set(name, backup)
+    const { dataset, identity, content } = backup.sidecar
+    const name = `${dataset} ${identity} ${content}`
+    if (!series.has(name)) series.set(name, backup)
   }
-  return [...series.values()].flatMap((newest) => planBackupRetention(backups, newest, policy, now))
+  return [...series.values()]
+}
+
+/** Of the series of `one` the newest whose bases are all among `backups`, and these. */
+export function newestGood(backups: readonly Backup[], one: Backup): Backup[] | undefined {
+  for (const backup of backups.filter((other) => isSameSeries(other, one))) {
+    const bases = basesOf(backups, backup)
+    if (bases !== undefined) return [backup, ...bases]
+  }
+  return undefined
 }
 
 /** `backups` are newest first and all there are; `newest` is the one whose series is judged, and stays. */
@@ -47,7 +62,7 @@ export function planBackupRetention(
   // Someone else has removed it meanwhile, and may do so with more.
   if (first === undefined || made === undefined) return []
   // A delta whose base is gone may be the newest, and brings nothing back.
-  const good = series.find((one) => basesOf(backups, one) !== undefined) ?? first
+  const [good = first] = newestGood(backups, first) ?? []
   const pins = new Map([
     [made, 'just made'],
     [first, 'newest good'],
@@ -66,7 +81,7 @@ export function planBackupRetention(
   return decide()
 }
 
-function isSameSeries({ sidecar: a }: Backup, { sidecar: b }: Backup): boolean {
+export function isSameSeries({ sidecar: a }: Backup, { sidecar: b }: Backup): boolean {
   return a.dataset === b.dataset && a.identity === b.identity && a.content === b.content
 }
 

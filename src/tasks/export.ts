@@ -2,8 +2,10 @@
  * Exporting a CAR that can be relied on. Older ones go only when it is there, and then the hook runs and the
  * copies are made: what fails from then on leaves it.
  */
-import { readBackups, type Backup } from '../backup/folder.ts'
+import { flawOf } from '../backup/flaw.ts'
+import { readBackups, type Backup, type BackupFolder } from '../backup/folder.ts'
 import { runHook } from '../backup/hook.ts'
+import { proveRetention } from '../backup/prove-retention.ts'
 import { planBackupRetention, removeBackup } from '../backup/retain.ts'
 import type { Sidecar } from '../backup/sidecar.ts'
 import {
@@ -147,15 +149,29 @@ async function removeOlder(
   made: Backup,
   policy: RetentionPolicy,
 ): Promise<readonly string[]> {
-  const { backups, unfinished, damaged } = await readBackups(context.backupsDir)
-  for (const path of unfinished) note(context, `has no sidecar, and is not touched: ${path}`)
-  for (const { path, reason } of damaged) note(context, `not touched: ${path}: ${reason}`)
+  const folder = await readBackups(context.backupsDir)
+  noteUntouched(context, folder)
   // One of the older CARs may be the base of what this version cannot read.
-  if (damaged.some(({ unknown }) => unknown !== undefined)) return []
-  const verdicts = planBackupRetention(backups, made, policy, context.now())
+  if (folder.damaged.some(({ unknown }) => unknown !== undefined)) return []
+  const { verdicts, damaged } = await proveRetention(folder.backups, {
+    plan: (backups) => planBackupRetention(backups, made, policy, context.now()),
+    // The one that was just made was read back, and so was the same one that was found.
+    flawOf: async (one) =>
+      one.paths.car === made.paths.car ? undefined : flawOf(one, longOptions(context)),
+  })
+  noteUntouched(context, { unfinished: [], damaged })
   const going = verdicts.flatMap(({ item, keep }) => (keep ? [] : [item.backup]))
   await removeBackups(context, going)
   return going.map(({ paths }) => paths.car)
+}
+
+/** What lies in a folder of backups, is none, and stays. */
+export function noteUntouched(
+  context: Parameters<typeof note>[0],
+  { unfinished, damaged }: Pick<BackupFolder, 'unfinished' | 'damaged'>,
+): void {
+  for (const path of unfinished) note(context, `has no sidecar, and is not touched: ${path}`)
+  for (const { path, reason } of damaged) note(context, `not touched: ${path}: ${reason}`)
 }
 
 /** One after the other: between two of them an abort ends it. */

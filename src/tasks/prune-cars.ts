@@ -1,12 +1,13 @@
 /** Removing the CARs of a dataset that retention rules do not name. */
+import { flawOf } from '../backup/flaw.ts'
 import { checkAllKnown, readBackups } from '../backup/folder.ts'
-import { planAllRetention, type BackupCandidate } from '../backup/retain.ts'
+import { proveRetention, type ProvedRetention } from '../backup/prove-retention.ts'
+import { planAllRetention } from '../backup/retain.ts'
 import { CairnError } from '../errors.ts'
 import { formatTime } from '../model/time.ts'
-import type { Verdict } from '../retention/decide.ts'
 import { checkPolicy, type RetentionPolicy } from '../retention/policy.ts'
-import type { TaskContext } from './context.ts'
-import { removeBackups } from './export.ts'
+import { longOptions, type TaskContext } from './context.ts'
+import { noteUntouched, removeBackups } from './export.ts'
 
 export interface PruneCarsTaskOptions {
   readonly policy: RetentionPolicy
@@ -15,7 +16,7 @@ export interface PruneCarsTaskOptions {
 }
 
 /** It needs no store, so that it can be done where there is none. */
-export type PruneCarsContext = Pick<TaskContext, 'dataset' | 'backupsDir' | 'now' | 'signal'>
+export type PruneCarsContext = Omit<TaskContext, 'cairn' | 'backend' | 'dataDir'>
 
 export type PruneCarsRecord = Readonly<{
   status: 'pruned' | 'already_pruned' | 'planned'
@@ -57,19 +58,24 @@ export async function pruneCarsTask(
 }
 
 async function carVerdicts(
-  { dataset, backupsDir, now }: PruneCarsContext,
+  context: PruneCarsContext,
   policy: RetentionPolicy,
-): Promise<Verdict<BackupCandidate>[]> {
+): Promise<ProvedRetention['verdicts']> {
   checkPolicy(policy)
+  const { dataset, backupsDir, now } = context
   const folder = await readBackups(backupsDir)
   checkAllKnown(folder)
-  const { backups } = folder
-  const own = backups.filter(({ sidecar }) => sidecar.dataset === dataset)
-  if (own.length === 0) {
+  noteUntouched(context, folder)
+  if (!folder.backups.some(({ sidecar }) => sidecar.dataset === dataset)) {
     throw new CairnError('not_found', `There is no CAR of "${dataset}" in ${backupsDir}.`, {
       hint: 'Name another folder with --backups-dir, or another dataset with -d.',
       path: backupsDir,
     })
   }
-  return planAllRetention(backups, policy, now(), dataset)
+  const { verdicts, damaged } = await proveRetention(folder.backups, {
+    plan: (backups) => planAllRetention(backups, policy, now(), dataset),
+    flawOf: (one) => flawOf(one, longOptions(context)),
+  })
+  noteUntouched(context, { unfinished: [], damaged })
+  return verdicts
 }

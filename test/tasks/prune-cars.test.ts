@@ -1,9 +1,17 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { mkdir, open, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { pathsBeside } from '../../src/backup/name.ts'
-import { exportTask } from '../../src/tasks/export.ts'
+import { exportTask, type ExportTaskOptions } from '../../src/tasks/export.ts'
 import { pruneCarsTask } from '../../src/tasks/prune-cars.ts'
-import { expectCode, expectPlain, ground, HOUR, wholeBackups, type Ground } from './kit.ts'
+import {
+  abortingAt,
+  expectCode,
+  expectPlain,
+  ground,
+  HOUR,
+  wholeBackups,
+  type Ground,
+} from './kit.ts'
 
 /** So many full backups an hour apart, newest first. */
 async function exported(count: number): Promise<Ground & { readonly paths: readonly string[] }> {
@@ -68,13 +76,105 @@ test('nothing goes where it is not known what is there', async () => {
   expect(await wholeBackups(context)).toEqual(paths)
 })
 
+/** Other bytes in the middle; the size stays. */
+async function damage(path = ''): Promise<void> {
+  await using file = await open(path, 'r+')
+  const { size } = await file.stat()
+  await file.write(Buffer.from('dd!!'), 0, 4, size >> 1)
+}
+
+/** One more state, exported. */
+async function another(
+  { context, dataset, clock }: Ground,
+  options: ExportTaskOptions = {},
+): Promise<string> {
+  await dataset.put('late', clock.now)
+  clock.now += HOUR
+  return (await exportTask(context, options)).path
+}
+
+test('a damaged newest CAR pushes no good one out: the newest that holds stays, and it is told of', async () => {
+  const { context, paths, notes } = await exported(6)
+  await damage(paths[0])
+  const policy = { last: 1 }
+  const plan = await pruneCarsTask(context, { policy, dryRun: true })
+  expect(plan).toMatchObject({ status: 'planned', kept: 1, forgotten: 4 })
+  expect(await pruneCarsTask(context, { policy })).toEqual({ ...plan, status: 'pruned' })
+  expect(await wholeBackups(context)).toEqual(paths.slice(0, 2))
+  const note = `not touched: ${paths[0]}: Its bytes are not those that its sidecar tells of.`
+  expect(notes).toEqual([note, note])
+})
+
+test('one that cannot be read is damaged as well', async () => {
+  const { context, paths } = await exported(3)
+  const { car, sidecar } = pathsBeside(paths[0] ?? '')
+  const text = await readFile(sidecar, 'utf8')
+  const size = JSON.parse(text) as { size_bytes: number }
+  // A folder has a size, too.
+  await rm(car)
+  await mkdir(car)
+  await writeFile(sidecar, text.replace(`${size.size_bytes}`, `${(await stat(car)).size}`))
+  expect(await pruneCarsTask(context, { policy: { last: 1 } })).toMatchObject({ forgotten: 1 })
+  expect((await stat(paths[1] ?? '')).isFile()).toBe(true)
+})
+
+test('the base of the newest delta is proved as well', async () => {
+  const made = await exported(2)
+  const { context, dataset, paths } = made
+  const built = await dataset.build()
+  const base = await another(made)
+  const delta = await another(made, { since: `seq:${built.seq}` })
+  await damage(base)
+  expect(await pruneCarsTask(context, { policy: { last: 1 } })).toMatchObject({ forgotten: 1 })
+  expect(await wholeBackups(context)).toEqual([delta, base, paths[0]])
+})
+
+test('where all are damaged none goes', async () => {
+  const made = await exported(3)
+  const { context, paths } = made
+  for (const path of paths) await damage(path)
+  expect(await pruneCarsTask(context, { policy: { last: 1 } })).toMatchObject({
+    status: 'already_pruned',
+    forgotten: 0,
+  })
+  expect(await wholeBackups(context)).toEqual(paths)
+})
+
+test('an export of a delta proves its base before it removes older ones', async () => {
+  const made = await exported(2)
+  const { context, dataset, paths, notes } = made
+  const built = await dataset.build()
+  const base = await another(made)
+  await damage(base)
+  const delta = await another(made, { since: `seq:${built.seq}`, keep: 1 })
+  expect(await wholeBackups(context)).toEqual([delta, base, paths[0]])
+  expect(notes).toEqual([expect.stringContaining(`not touched: ${base}: `)])
+})
+
+test('what an export has just read back is not read again', async () => {
+  const made = await exported(2)
+  const steps: string[] = []
+  const onProgress = ({ step }: { step: string }): void => void steps.push(step)
+  await another({ ...made, context: { ...made.context, onProgress } }, { keep: 1 })
+  expect(steps).toContain('read back')
+  expect(steps).not.toContain('prove')
+})
+
+test('aborted while the newest is proved, none goes', async () => {
+  const { context, paths } = await exported(3)
+  const task = pruneCarsTask(abortingAt(context, 'prove'), { policy: { last: 1 } })
+  await expectCode(task, 'aborted')
+  expect(await wholeBackups(context)).toEqual(paths)
+})
+
 test('aborted between two of them, those that stay are whole', async () => {
   for (let after = 0; after < 3; after++) {
     const { context, paths } = await exported(4)
+    // The first look is at the newest, which is proved.
     let looks = 0
     const signal = new Proxy(new AbortController().signal, {
       get: (target, name): unknown =>
-        name === 'aborted' ? looks++ >= after : Reflect.get(target, name),
+        name === 'aborted' ? looks++ > after : Reflect.get(target, name),
     })
     const task = pruneCarsTask({ ...context, signal }, { policy: { last: 1 } })
     await expectCode(task, 'aborted')
