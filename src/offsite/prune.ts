@@ -2,26 +2,31 @@
 import { basesOf } from '../backup/bases.ts'
 import { checkAllKnown, type Backup } from '../backup/folder.ts'
 import { isCarName } from '../backup/name.ts'
+import { proveRetention, type ProvedRetention } from '../backup/prove-retention.ts'
 import { planAllRetention, type BackupCandidate } from '../backup/retain.ts'
+import type { LongOptions } from '../engine/context.ts'
 import { throwIfAborted } from '../errors.ts'
 import type { Verdict } from '../retention/decide.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import type { Bucket, UnfinishedUpload } from '../s3/bucket.ts'
+import { flawOfCopy } from './copy-flaw.ts'
 import { isCopyName, readOffsite, type OffsiteListing } from './listing.ts'
 import type { Place } from './place.ts'
 
-export interface PruneCopiesOptions {
+export interface PruneCopiesOptions extends LongOptions {
   readonly policy: RetentionPolicy
   /** Undefined: of all of them. */
   readonly dataset?: string | undefined
   /** Names of CARs that might have been sent; some servers tell of uploads only by their whole key. */
   readonly names: readonly string[]
+  /** Names of copies that the caller has proved just now. */
+  readonly proved: ReadonlySet<string>
   readonly dryRun: boolean
   readonly now: () => number
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface PrunedCopies {
+  /** With what proved to be damaged. */
   readonly listing: OffsiteListing
   readonly verdicts: readonly Verdict<BackupCandidate>[]
   readonly uploads: readonly UnfinishedUpload[]
@@ -33,17 +38,29 @@ export async function pruneCopies(
   { bucket }: Place,
   options: PruneCopiesOptions,
 ): Promise<PrunedCopies> {
-  const { policy, dataset, dryRun, now, signal } = options
+  const { dryRun, signal } = options
   const listing = await readOffsite(bucket, { signal })
   checkAllKnown(listing)
-  const verdicts = planAllRetention(listing.backups, policy, now(), dataset)
+  const { verdicts, damaged } = await decide(bucket, listing, options)
   const uploads = await staleUploads(bucket, listing, options)
   if (!dryRun) {
     const going = verdicts.flatMap(({ item, keep }) => (keep ? [] : [item.backup]))
     for (const copy of deltasFirst(going, listing)) await removeCopy(bucket, copy, signal)
     for (const { key, id } of uploads) await bucket.uploads.drop(key, id, { signal })
   }
-  return { listing, verdicts, uploads }
+  return { listing: { ...listing, damaged: [...listing.damaged, ...damaged] }, verdicts, uploads }
+}
+
+function decide(
+  bucket: Bucket,
+  { backups }: OffsiteListing,
+  { policy, dataset, proved, now, signal, onProgress }: PruneCopiesOptions,
+): Promise<ProvedRetention> {
+  return proveRetention(backups, {
+    plan: (some) => planAllRetention(some, policy, now(), dataset),
+    flawOf: async (one) =>
+      proved.has(one.paths.car) ? undefined : flawOfCopy(bucket, one, { signal, onProgress }),
+  })
 }
 
 /** Cut off anywhere, no delta stays without its base. */

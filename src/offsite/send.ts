@@ -12,6 +12,7 @@ import { printSidecar, printSums, type Sidecar } from '../backup/sidecar.ts'
 import { CairnError, isCairnError, throwIfAborted } from '../errors.ts'
 import type { Bucket, UploadedPart } from '../s3/bucket.ts'
 import { inOrder } from '../util/in-order.ts'
+import { SHA256_MARK, SIZE_MARK } from './copy-flaw.ts'
 import { checksumOf, digestOf, partsOf, type Part } from './parts.ts'
 import { hashCopy, notTheCar } from './read-car.ts'
 
@@ -221,7 +222,7 @@ function notAsWritten(path: string): CairnError {
   })
 }
 
-/** What the console of the bucket shows; nothing here is read back. */
+/** What the console of the bucket shows; by two of them the copy is known again. */
 function describe(sidecar: Sidecar): {
   readonly metadata: Readonly<Record<string, string>>
   readonly contentType: string
@@ -233,8 +234,8 @@ function describe(sidecar: Sidecar): {
       'cairn-dataset': dataset,
       'cairn-seq': String(seq),
       'cairn-snapshot': snapshot_cid,
-      'cairn-sha256': sha256,
-      'cairn-size': String(size_bytes),
+      [SHA256_MARK]: sha256,
+      [SIZE_MARK]: String(size_bytes),
       'cairn-content': content,
       ...(since === null ? {} : { 'cairn-since': since }),
     },

@@ -7,7 +7,7 @@ import { readBackups } from '../backup/folder.ts'
 import { chooseCopy } from '../offsite/choose.ts'
 import { readOffsite } from '../offsite/listing.ts'
 import { parseOffsite, withPlace, type Place } from '../offsite/place.ts'
-import { pruneCopies, type PrunedCopies } from '../offsite/prune.ts'
+import { pruneCopies, type PruneCopiesOptions, type PrunedCopies } from '../offsite/prune.ts'
 import { pull } from '../offsite/pull.ts'
 import { push } from '../offsite/push.ts'
 import type { Values } from '../config/schema.ts'
@@ -100,18 +100,20 @@ export function pruneOffsiteTask(
   options: PruneOffsiteTaskOptions,
 ): Promise<PruneOffsiteRecord> {
   checkPolicy(options.policy)
-  return at(options.address, (place) => pruneAt(place, context, options))
+  return at(options.address, (place) => pruneAt(place, context, { ...options, proved: new Set() }))
 }
+
+type Proved = Pick<PruneCopiesOptions, 'proved'>
 
 async function pruneAt(
   place: Place,
   context: OffsiteContext,
-  { policy, dataset, dryRun = false }: PruneOffsiteTaskOptions,
+  { policy, dataset, dryRun = false, proved }: PruneOffsiteTaskOptions & Proved,
 ): Promise<PruneOffsiteRecord> {
-  const { backupsDir, now, signal } = context
+  const { backupsDir, now } = context
   const here = await readBackups(backupsDir)
   const names = here.backups.map(({ paths }) => basename(paths.car))
-  const options = { policy, dataset, names, dryRun, now, signal }
+  const options = { ...longOptions(context), policy, dataset, names, proved, dryRun, now }
   const pruned = await pruneCopies(place, options)
   notePassed(context, pruned)
   const going = pruned.verdicts.flatMap(({ keep, item }) => (keep ? [] : [item.backup]))
@@ -225,9 +227,11 @@ export async function copyOffsite(
 ): Promise<OffsiteRecord> {
   try {
     return await at(address, async (place) => {
-      const { pushed, sent_bytes } = await pushTo(place, context, { address, keep })
-      const pruned =
-        keep === undefined ? undefined : await pruneAt(place, context, { address, policy: keep })
+      const { pushed, sent_bytes, cars } = await pushTo(place, context, { address, keep })
+      const sent = cars.filter(({ status }) => status === 'pushed')
+      const proved = new Set(sent.map(({ name }) => name))
+      const rules = keep && { address, policy: keep, proved }
+      const pruned = rules && (await pruneAt(place, context, rules))
       return { place: place.location, pushed, sent_bytes, forgotten: pruned?.forgotten ?? 0 }
     })
   } catch (error) {
