@@ -3,11 +3,12 @@ import { access } from 'node:fs/promises'
 import { basename } from 'node:path'
 import { basesOf } from '../backup/bases.ts'
 import { checkAllKnown, readBackups, type Backup, type BackupFolder } from '../backup/folder.ts'
-import { planAllRetention } from '../backup/retain.ts'
+import { newestGood, newestOfEach, planAllRetention } from '../backup/retain.ts'
 import type { LongOptions } from '../engine/context.ts'
 import { isCairnError, throwIfAborted } from '../errors.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { withFiles } from '../util/file-error.ts'
+import { isMarked } from './copy-flaw.ts'
 import { isCopyName, readOffsite, together, type OffsiteListing } from './listing.ts'
 import type { Place } from './place.ts'
 import { hashCopy } from './read-car.ts'
@@ -19,7 +20,7 @@ export interface PushOptions extends LongOptions {
   readonly now: () => number
   /** What these rules would remove again is not copied; without rules all is. */
   readonly keep?: RetentionPolicy | undefined
-  /** Read back all of the folder's backups that are in the bucket, also those that were there. */
+  /** Read back all of the folder's backups that are in the bucket, also older ones that were there. */
   readonly verify?: boolean | undefined
 }
 
@@ -48,8 +49,7 @@ export async function push({ bucket }: Place, options: PushOptions): Promise<Pus
     checkAllKnown(there)
   }
   const unwanted = keep === undefined ? new Set() : notKept(own, there, keep, options.now())
-  const lacking = new Set<Backup>()
-  for (const one of own) if (!(await isWhole(there, one, options, { bucket }))) lacking.add(one)
+  const lacking = await lackingIn(there, own, { ...options, bucket })
   const going = own.filter((one) => lacking.has(one) && !unwanted.has(one))
   const total = going.reduce((sum, { sidecar }) => sum + sidecar.size_bytes, 0)
   let done = 0
@@ -114,18 +114,40 @@ function notKept(
   return new Set(verdicts.flatMap((one) => (one.keep ? [] : [one.item.backup])))
 }
 
-/** Whether the bucket has it, by its sidecar, and with `verify` by its bytes. */
+/** What is not whole in the bucket. What a restore of today needs is looked at more closely than the rest. */
+async function lackingIn(
+  there: OffsiteListing,
+  own: readonly Backup[],
+  options: Pick<PushOptions, 'verify'> & LongOptions & Pick<Place, 'bucket'>,
+): Promise<ReadonlySet<Backup>> {
+  const all = together(own)
+  const newest = new Set(newestOfEach(all).flatMap((one) => newestGood(all, one) ?? []))
+  const lacking = new Set<Backup>()
+  for (const one of own) {
+    const how = options.verify === true ? 'read' : newest.has(one) ? 'look' : 'trust'
+    if (!(await isWhole(there, one, how, options))) lacking.add(one)
+  }
+  return lacking
+}
+
+/**
+ * Whether the bucket has it, by its sidecar. `look` compares what the server says of the copy, and reads it where
+ * that tells nothing; `read` reads it whatever the server says.
+ */
 async function isWhole(
   there: OffsiteListing,
   { paths, sidecar }: Backup,
-  { verify, signal, onProgress }: PushOptions,
-  { bucket }: Pick<Place, 'bucket'>,
+  how: 'trust' | 'look' | 'read',
+  { bucket, signal, onProgress }: LongOptions & Pick<Place, 'bucket'>,
 ): Promise<boolean> {
   const copy = there.backups.find((one) => one.paths.car === basename(paths.car))
   if (copy === undefined) return false
   const { sha256, checkpoint_cid, size_bytes } = copy.sidecar
   if (sha256 !== sidecar.sha256 || checkpoint_cid !== sidecar.checkpoint_cid) return false
-  if (verify !== true) return true
+  if (how === 'trust') return true
+  const head = await bucket.head(copy.paths.car, { signal })
+  if (head?.size !== size_bytes) return false
+  if (how === 'look' && isMarked(head, copy.sidecar)) return true
   let done = 0
   const onBytes = (count: number): void => {
     done += count

@@ -168,9 +168,46 @@ test('what lies there without a sidecar is read where its checksum tells nothing
   expect(got?.bytes).toEqual(new Uint8Array(await readFile(other.paths.car)))
 })
 
-test('other bytes in the bucket are found by --verify, and replaced', async () => {
+test('other bytes in the place of the newest copy, or of its base, are found without --verify, and replaced', async () => {
+  const site = await newSite(minio())
+  const large = { seq: 2, snapshot_cid: cidOf('base'), size: PART + 5 }
+  await addBackup(site.folder, 'old', { seq: 1 })
+  const base = await addBackup(site.folder, 'base', large)
+  const delta = await addBackup(site.folder, 'delta', { seq: 3, since: cidOf('base') })
+  await pushTask(site.context(), { address: site.address })
+  for (const { sidecar, paths } of [delta, base]) {
+    const name = sidecar.filename
+    await site.inBucket((bucket) => bucket.put(name, new Uint8Array(sidecar.size_bytes)))
+    const record = await pushTask(site.context(), { address: site.address })
+    const sent = record.cars.filter(({ status }) => status === 'pushed')
+    expect(sent).toMatchObject([{ name, sent_bytes: sidecar.size_bytes }])
+    const got = await site.inBucket((bucket) => bucket.get(name))
+    expect((await readFile(paths.car)).equals(got?.bytes ?? new Uint8Array())).toBe(true)
+  }
+  const asked: string[] = []
+  site.disturb(({ operation, key }) => {
+    if (key.endsWith('.car')) asked.push(`${operation} ${key}`)
+    return undefined
+  })
+  expect((await pushTask(site.context(), { address: site.address })).pushed).toBe(0)
+  // One look at each, and none at older ones.
+  expect(asked.sort()).toEqual(['HeadObject cairn/base.car', 'HeadObject cairn/delta.car'])
+})
+
+test('a newest copy that others have put there is read, and counts if it is ours', async () => {
+  const site = await newSite(minio())
+  const { paths } = await addBackup(site.folder, 'one')
+  await pushTask(site.context(), { address: site.address })
+  const bytes = await readFile(paths.car)
+  await site.inBucket((bucket) => bucket.put('one.car', bytes))
+  const record = await pushTask(site.context(), { address: site.address })
+  expect(record).toMatchObject({ status: 'already_pushed', sent_bytes: 0 })
+})
+
+test('other bytes of an older copy are found by --verify, and replaced', async () => {
   const site = await newSite(minio())
   await addBackup(site.folder, 'one')
+  await addBackup(site.folder, 'two', { seq: 2 })
   await pushTask(site.context(), { address: site.address })
   await site.inBucket((bucket) => bucket.put('one.car', new Uint8Array(1000)))
   expect((await pushTask(site.context(), { address: site.address })).pushed).toBe(0)
