@@ -1,6 +1,6 @@
 /** The line in the log that tells of a request when its answer has ended. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Logger } from '../../engine/context.ts'
+import type { Logger } from '../../engine/logger.ts'
 import { whenClosed } from './connection-end.ts'
 
 export function watchRequest(log: Logger, request: FastifyRequest, reply: FastifyReply): void {
