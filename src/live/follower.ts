@@ -7,8 +7,8 @@ import type { LoggedEntry } from '../engine/history.ts'
 import { isCairnError, toCairnError, type CairnError } from '../errors.ts'
 import type { Generation } from '../model/generation.ts'
 import { parseItemId, parseRecordId } from './layout.ts'
-import { readItem } from './load.ts'
-import type { MapState } from './map-state.ts'
+import { AT_ONCE, readItem } from './load.ts'
+import type { Item, MapState } from './map-state.ts'
 import type { Schema } from './schema.ts'
 
 export interface FollowerOptions {
@@ -74,41 +74,62 @@ async function hear(from: FollowFrom, options: FollowerOptions): Promise<void> {
       generation = change.generation
       onHeard(change)
     } else {
-      for (const logged of change.entries)
-        if (isUnheard(logged, options)) await read(logged, options)
-        else hearRecord(logged, options)
+      await hearEntries(change.entries, options)
       onHeard({ next: (change.entries.at(-1)?.position ?? -1) + 1, generation })
     }
   }
 }
 
+/** What an entry says of a key of an open map. */
+interface Told {
+  readonly key: string
+  readonly map: FollowedMap
+  readonly logged: LoggedEntry
+}
+
+/** All are read before the first is shown, and then shown in one turn: nobody sees half of what is one commit. */
+async function hearEntries(
+  entries: readonly LoggedEntry[],
+  options: FollowerOptions,
+): Promise<void> {
+  const told = entries.flatMap((logged) => toldBy(logged, options) ?? [])
+  // An answer to an own write that comes first makes reading needless.
+  if (options.isWriting() && told.some(isNews))
+    await new Promise((resolve) => setImmediate(resolve))
+  const items = await readAll(told.filter(isNews), options)
+  for (const one of told) {
+    const { key, map, logged } = one
+    if (items.has(one)) map.state.remote(key, items.get(one), logged.position)
+    map.state.heard(key, logged.position)
+  }
+  for (const logged of entries) hearRecord(logged, options)
+}
+
+function toldBy(logged: LoggedEntry, { find }: FollowerOptions): Told | undefined {
+  const place = parseItemId(logged.entry.pi)
+  const map = place && find(place.name)
+  return place && map && { key: place.key, map, logged }
+}
+
+/** What the log says of own writes is known. */
+const isNews = ({ key, map, logged }: Told): boolean => map.state.isNews(key, logged.position)
+
+async function readAll(
+  told: readonly Told[],
+  { dataset, signal }: FollowerOptions,
+): Promise<ReadonlyMap<Told, Item | undefined>> {
+  const items = new Map<Told, Item | undefined>()
+  for (let i = 0; i < told.length; i += AT_ONCE) {
+    const some = told.slice(i, i + AT_ONCE).map(async (one) => {
+      const { key, map, logged } = one
+      items.set(one, await readItem(dataset, logged.entry, map.schema, key, signal))
+    })
+    await Promise.all(some)
+  }
+  return items
+}
+
 function hearRecord({ entry }: LoggedEntry, { find }: FollowerOptions): void {
   const name = entry.tip === null ? parseRecordId(entry.pi) : undefined
   if (name !== undefined) find(name)?.onRecordGone()
-}
-
-/** Whether it must be read what an entry says; what the log says of own writes is known. */
-function isUnheard({ position, entry }: LoggedEntry, { find }: FollowerOptions): boolean {
-  const place = parseItemId(entry.pi)
-  const state = place && find(place.name)?.state
-  if (place === undefined || state === undefined) return false
-  if (state.isNews(place.key, position)) return true
-  state.heard(place.key, position)
-  return false
-}
-
-async function read(logged: LoggedEntry, options: FollowerOptions): Promise<void> {
-  const { dataset, find, isWriting, signal } = options
-  if (isWriting()) {
-    // An answer that comes first makes reading needless.
-    await new Promise((resolve) => setImmediate(resolve))
-    if (!isUnheard(logged, options)) return
-  }
-  const { position, entry } = logged
-  const place = parseItemId(entry.pi)
-  const map = place && find(place.name)
-  if (place === undefined || map === undefined) return
-  const item = await readItem(dataset, entry, map.schema, place.key, signal)
-  map.state.remote(place.key, item, position)
-  map.state.heard(place.key, position)
 }

@@ -9,7 +9,7 @@ import { conform, type Schema } from './schema.ts'
 import { frozen, hasBytesWithin, type LiveValue } from './value.ts'
 
 /** So many values are read at a time. */
-const AT_ONCE = 64
+export const AT_ONCE = 64
 const TRIES = 3
 
 export async function readRecord(dataset: Dataset, name: string): Promise<MapRecord | undefined> {
