@@ -6,7 +6,9 @@
  * never been asked for. One with `interval` counts as written at once: it is committed within half of its
  * window if the store keeps up, is tried again until it is, and never given up. Whoever asks while the
  * oldest of these has waited for longer than its window waits with it: so nobody who is let go on is further
- * ahead of the store than that. Of one entity that is set again and again meanwhile, only the last is written.
+ * ahead of the store than that. Of one entity that is set again and again meanwhile, only the last is written,
+ * in the place of the first: where that is one commit and what was asked for between is in a later one, a crash may
+ * leave the later value without what came before it. To write each in its place would be many times the work.
  *
  * A group with a value that nothing can encode would fail at every try: it fails alone, whatever its durability.
  */
