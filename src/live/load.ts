@@ -27,6 +27,8 @@ export interface ReadMap {
   readonly items: ReadonlyMap<string, Item>
   /** The number of the commit that they are of. */
   readonly commit: number
+  /** The moment of that commit, in milliseconds since 1970. */
+  readonly ts: number
   /** The position behind the log that they come from. */
   readonly next: number
 }
@@ -43,7 +45,7 @@ export async function readMap(
     try {
       const at = { commit: commit.number }
       const items = await readItems(dataset, { name, at, schema, signal })
-      return { items, commit: commit.number, next: commit.next }
+      return { items, commit: commit.number, ts: commit.ts, next: commit.next }
     } catch (error) {
       // A prune may have let the commit go meanwhile.
       const gone = isCairnError(error, 'not_found') || isCairnError(error, 'block_missing')

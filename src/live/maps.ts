@@ -9,6 +9,7 @@
 import type { Logger } from '../engine/logger.ts'
 import type { Dataset } from '../engine/dataset.ts'
 import { CairnError } from '../errors.ts'
+import { MapsClock } from './clock.ts'
 import { follow, type FollowFrom } from './follower.ts'
 import { Heard } from './heard.ts'
 import { DEFAULT_MAP, itemPrefix, mapRecord, parseMapName, type MapRecord } from './layout.ts'
@@ -50,7 +51,9 @@ const LONGEST_WAIT = 2 ** 31 - 1
 
 export class LiveMaps {
   readonly #dataset: Dataset
+  /** What a timer waits by; it may go back. */
   readonly #now: () => number
+  readonly #clock: MapsClock
   readonly #log: Logger
   readonly #writer: LiveWriter
   readonly #opening = new Map<string, Promise<Open>>()
@@ -65,6 +68,7 @@ export class LiveMaps {
   constructor({ dataset, now, log }: LiveMapsOptions) {
     this.#dataset = dataset
     this.#now = now
+    this.#clock = new MapsClock(now)
     this.#log = log
     this.#writer = new LiveWriter({
       dataset,
@@ -141,7 +145,7 @@ export class LiveMaps {
     record?: OwnRecord,
   ): Open {
     const { name } = facts
-    const state = new MapState(this.#now)
+    const state = new MapState(() => this.#clock.moment())
     const owner: MapOwner = {
       write,
       flush: () => this.#writer.flush(),
@@ -160,6 +164,7 @@ export class LiveMaps {
     const read = await readMap(this.#dataset, map.name, schemaOf(options), this.#ending.signal)
     // Two may load at once, as the log goes back while a map is opened: the older one may end last.
     if (read.commit < open.loaded) return
+    this.#clock.atLeast(read.ts)
     open.loaded = read.commit
     state.reset(read.items, read.next)
   }
