@@ -19,7 +19,7 @@ import type { Values } from '../config/schema.ts'
 import { accessControl } from './access/access.ts'
 import type { RouteRight } from './access/rights.ts'
 import { answerProblem, refuseUnknown, useErrors } from './http/answers.ts'
-import { useBodies } from './http/bodies.ts'
+import { BODY_WITHOUT_VALUES, useBodies } from './http/bodies.ts'
 import { answerClientError } from './http/client-error.ts'
 import { closeWithConnection, endCrowded } from './http/connection-end.ts'
 import { knownUrls, type KnownUrls } from './http/known-urls.ts'
@@ -108,7 +108,7 @@ function options(service: Service, values: Values): FastifyServerOptions {
     ...(values.tls_cert === null ? { http: server } : { https: server }),
     requestTimeout,
     keepAliveTimeout: KEEP_ALIVE,
-    bodyLimit: values.body_limit,
+    bodyLimit: Math.min(values.body_limit, BODY_WITHOUT_VALUES),
     // Refusing while it ends is the first guard's work, as a problem.
     return503OnClosing: false,
     genReqId: requestId,
@@ -202,7 +202,7 @@ function addGuards(
     setSignal(request, reply, service.values().request_deadline)
     endStalled(service.log, request, reply, stallMs)
     refuseWhileDraining(service.draining, request, reply)
-    enter(request, reply, service.values().body_limit)
+    enter(request, reply, request.routeOptions.bodyLimit ?? service.values().body_limit)
     control(request, reply)
     refuseUnknown(request, known)
     done()

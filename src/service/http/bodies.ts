@@ -2,10 +2,19 @@
 import { isUtf8 } from 'node:buffer'
 import type { FastifyInstance } from 'fastify'
 import { CairnError } from '../../errors.ts'
-import { isDeeper } from './json-depth.ts'
+import { MAX_BLOCK_BYTES } from '../../model/node.ts'
+import { excessOf } from './json-size.ts'
 
 /** The validator goes down by calling itself, and so does what prints an answer. */
 const MAX_NESTING = 200
+/** Beside the value: the names of the fields around it, and theirs. */
+const FIELDS_WEIGHT = 1000
+/** What is heavier fits no block, and takes seconds to be refused for that. */
+export const VALUE_WEIGHT: number = MAX_BLOCK_BYTES + FIELDS_WEIGHT
+/** Ten thousand entries of a batch may have two hundred each. */
+export const BATCH_WEIGHT: number = 2 * VALUE_WEIGHT
+/** No route without values needs more: the longest is of a thousand keys of a map, their characters escaped. */
+export const BODY_WITHOUT_VALUES: number = 2 << 20
 
 export function useBodies(app: FastifyInstance): void {
   app.removeAllContentTypeParsers()
@@ -17,7 +26,7 @@ export function useBodies(app: FastifyInstance): void {
       // Where a body is needed, its schema says so.
       if (body.length === 0) return done(null, undefined)
       const text = utf8Of(body)
-      refuseDeepBody(text)
+      refuseExcess(text, VALUE_WEIGHT)
       return parse(request, text, done)
     },
   )
@@ -34,10 +43,18 @@ export function utf8Of(body: Buffer): string {
   })
 }
 
-export function refuseDeepBody(text: string): void {
-  if (!isDeeper(text, MAX_NESTING)) return
+export function refuseExcess(text: string, weight: number): void {
+  const excess = excessOf(text, { levels: MAX_NESTING, weight })
+  if (excess === 'weight') throw tooManyValues()
+  if (excess === undefined) return
   throw new CairnError('usage', `The body is nested deeper than ${MAX_NESTING} levels.`, {
     hint: 'Put a deep value as a body of its own, or split it into several entities.',
+  })
+}
+
+export function tooManyValues(): CairnError {
+  return new CairnError('too_large', 'There are too many keys and values in the body.', {
+    hint: 'Split it into several requests; a value that fits no block, into several entities.',
   })
 }
 

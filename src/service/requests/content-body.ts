@@ -4,8 +4,8 @@ import { smallOrStream } from '../../content/bytes.ts'
 import { parseContent, type ContentValue } from '../../content/encode.ts'
 import { CairnError } from '../../errors.ts'
 import { untilAborted } from '../../util/abortable.ts'
-import { utf8Of } from '../http/bodies.ts'
-import { isDeeper } from '../http/json-depth.ts'
+import { tooManyValues, utf8Of, VALUE_WEIGHT } from '../http/bodies.ts'
+import { excessOf } from '../http/json-size.ts'
 
 /** As deep as content is read again, whoever reads it and however much of a stack is left. */
 const MAX_NESTING = 500
@@ -24,7 +24,9 @@ export async function contentOf(request: FastifyRequest, most: number): Promise<
   const parts: Uint8Array[] = []
   for await (const part of chunks) parts.push(part)
   const text = utf8Of(Buffer.concat(parts))
-  if (isDeeper(text, MAX_NESTING)) {
+  const excess = excessOf(text, { levels: MAX_NESTING, weight: VALUE_WEIGHT })
+  if (excess === 'weight') throw tooManyValues()
+  if (excess === 'levels') {
     throw new CairnError('invalid_content', `The value has more than ${MAX_NESTING} levels.`, {
       hint: 'Split it into several values that link to each other, or send it as bytes.',
     })

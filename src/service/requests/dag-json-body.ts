@@ -4,7 +4,7 @@
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { needsDagJson, parseContent } from '../../content/encode.ts'
-import { refuseDeepBody, utf8Of } from '../http/bodies.ts'
+import { refuseExcess, utf8Of } from '../http/bodies.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
@@ -13,7 +13,18 @@ declare module 'fastify' {
   }
 }
 
-export function useDagJsonBodies(app: FastifyInstance): void {
+export interface BodyLimits {
+  /** The setting. */
+  readonly body_limit: number
+  /** How much there may be in one, as `excessOf` weighs it. */
+  readonly weight: number
+}
+
+/** For all routes that the plugin has from now on. */
+export function useDagJsonBodies(app: FastifyInstance, { body_limit, weight }: BodyLimits): void {
+  app.addHook('onRoute', (route) => {
+    route.bodyLimit = body_limit
+  })
   const parse = app.getDefaultJsonParser('error', 'error')
   app.decorateRequest('dagJson', null)
   app.removeContentTypeParser('application/json')
@@ -23,7 +34,7 @@ export function useDagJsonBodies(app: FastifyInstance): void {
     (request, body, done) => {
       if (body.length === 0) return done(null, undefined)
       const text = utf8Of(body)
-      refuseDeepBody(text)
+      refuseExcess(text, weight)
       return parse(request, text, (error: Error | null, value?: unknown) => {
         if (error !== null || !needsDagJson(text)) return done(error, value)
         try {

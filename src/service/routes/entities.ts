@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Dataset, WrittenEntry } from '../../engine/dataset.ts'
 import type { ImportEntry } from '../../engine/import-entry.ts'
 import { entryRecord, printOrNull } from '../../model/entry-record.ts'
+import { VALUE_WEIGHT } from '../http/bodies.ts'
 import { exactValue, useDagJsonBodies } from '../requests/dag-json-body.ts'
 import { importEntryOf } from '../requests/entry-input.ts'
 import { entityTag, expectationOf, isKnown } from '../http/etag.ts'
@@ -28,7 +29,7 @@ const ENTITY = '/v1/datasets/:dataset/entities/:pi'
 
 export function entityRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
-    useDagJsonBodies(app)
+    useDagJsonBodies(app, { ...service.values(), weight: VALUE_WEIGHT })
     await app.register(readRoutes(service))
     app.put(
       ENTITY,

@@ -1,5 +1,6 @@
 /** Writing many entries at once, all of them or none. */
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { BATCH_WEIGHT } from '../http/bodies.ts'
 import { exactValue, useDagJsonBodies } from '../requests/dag-json-body.ts'
 import { importEntryOf } from '../requests/entry-input.ts'
 import { problems } from '../schemas/answers.ts'
@@ -10,7 +11,7 @@ import { writtenRecord } from './entities.ts'
 
 export function entryRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
-    useDagJsonBodies(app)
+    useDagJsonBodies(app, { ...service.values(), weight: BATCH_WEIGHT })
     app.post(
       '/v1/datasets/:dataset/entries',
       {

@@ -15,6 +15,7 @@ import {
 import { printCursor } from '../../model/cursor.ts'
 import { keyOf } from '../../model/entity-id.ts'
 import type { Entry } from '../../model/entry.ts'
+import { BATCH_WEIGHT } from '../http/bodies.ts'
 import { exactValue, useDagJsonBodies } from '../requests/dag-json-body.ts'
 import { printItems } from '../requests/map-items.ts'
 import { endOfSame, expiryOf, writeKeys } from '../requests/map-writes.ts'
@@ -49,7 +50,7 @@ export function mapKeysRoutes(service: Service): FastifyPluginAsyncTypebox {
 
 function writeRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
-    useDagJsonBodies(app)
+    useDagJsonBodies(app, { ...service.values(), weight: BATCH_WEIGHT })
     app.post(
       KEYS,
       {

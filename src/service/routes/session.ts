@@ -18,6 +18,7 @@ import {
 } from '../../live/session-record.ts'
 import type { IpldMap } from '../../model/ipld.ts'
 import { formatTime } from '../../model/time.ts'
+import { VALUE_WEIGHT } from '../http/bodies.ts'
 import { hideFolders } from '../http/folders.ts'
 import { exactValue, useDagJsonBodies } from '../requests/dag-json-body.ts'
 import { problems, streamOf } from '../schemas/answers.ts'
@@ -57,7 +58,7 @@ export function sessionRoutes(service: Service): FastifyPluginAsyncTypebox {
 
 function recordRoutes(service: Service): FastifyPluginAsyncTypebox {
   return async (app) => {
-    useDagJsonBodies(app)
+    useDagJsonBodies(app, { ...service.values(), weight: VALUE_WEIGHT })
     app.get(
       SESSION,
       {
