@@ -31,6 +31,8 @@ export function answerProblem(
   const problem = problemOf(error, request.id, status)
   if (status >= 500) logFailure(service, error, request)
   for (const [name, value] of Object.entries(headersOf(error))) reply.header(name, value)
+  // It names what was asked for.
+  reply.removeHeader('etag')
   return reply
     .code(status)
     .type(PROBLEM_TYPE)

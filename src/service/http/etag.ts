@@ -25,6 +25,11 @@ export function isKnown(request: FastifyRequest, reply: FastifyReply, tag: strin
   return given !== undefined && tagsOf(given).some((one) => one === tag || one === '*')
 }
 
+/** Without a body; `null` would be one of JSON. */
+export function notModified(reply: FastifyReply): FastifyReply {
+  return reply.code(304).send()
+}
+
 export type Expectation = Pick<AppendEntry, 'expectVer' | 'expectTip'>
 
 const ENTITY_TAG = /^"(?:([1-9]\d{0,15})-)?([a-zA-Z0-9]{1,100})"$/

@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Backup } from '../../backup/folder.ts'
 import { CairnError } from '../../errors.ts'
 import { backupsOf, readBackupOf } from '../requests/backup-files.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { rangeOf, type ByteRange } from '../http/range.ts'
 import { NOT_MODIFIED, problems, streamOf } from '../schemas/answers.ts'
 import { BackupParams, Backups } from '../schemas/backup.ts'
@@ -72,7 +72,7 @@ async function sendFile(
 ): Promise<FastifyReply> {
   const { size_bytes: size, sha256, filename, encrypted } = sidecar
   const tag = `"${sha256}"`
-  if (isKnown(request, reply, tag)) return reply.code(304).send(null)
+  if (isKnown(request, reply, tag)) return notModified(reply)
   reply.header('accept-ranges', 'bytes')
   const range = rangeOf(request, { size, tag })
   if (range === 'none') throw noRange(reply, size)

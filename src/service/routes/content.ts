@@ -11,7 +11,7 @@ import { CODEC_DAG_PB, cidParts, parseCid, printCid, type CidBytes } from '../..
 import { isBound } from '../access/access.ts'
 import { contentOf } from '../requests/content-body.ts'
 import { takeAnyBody } from '../http/any-body.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { momentOf, timeOf } from '../requests/moment.ts'
 import { noEntity } from '../requests/refusals.ts'
 import { BINARY, NOT_MODIFIED, problems } from '../schemas/answers.ts'
@@ -173,7 +173,7 @@ export async function sendContent(
   ).catch((error: unknown) => Promise.reject(elsewhere(error, cid)))
   const known = isKnown(request, reply, tag)
   if (forever !== undefined) reply.header('cache-control', forever)
-  if (known) return reply.code(304).send(null)
+  if (known) return notModified(reply)
   if (found instanceof Uint8Array)
     return reply.type(BLOCK).header('content-disposition', 'attachment').send(Buffer.from(found))
   if (found.kind === 'value') {

@@ -2,7 +2,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { changeRecords } from '../../engine/records.ts'
 import { printCid } from '../../model/cid.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { NOT_MODIFIED, problems, streamOf } from '../schemas/answers.ts'
 import { DatasetParams } from '../schemas/common.ts'
 import { Change, DiffQuery } from '../schemas/snapshot.ts'
@@ -35,7 +35,7 @@ export function diffRoutes(service: Service): FastifyPluginAsyncTypebox {
           printCid((await dataset.snapshot(selector, { signal })).cid)
         const from = await cidOf(query.from)
         const to = await cidOf(query.to ?? 'latest')
-        if (isKnown(request, reply, `"${from}-${to}"`)) return reply.code(304).send(null)
+        if (isKnown(request, reply, `"${from}-${to}"`)) return notModified(reply)
         void reply.type('application/x-ndjson')
         if (request.method === 'HEAD') return reply.send(nothing())
         const changes = changeRecords(dataset.diff(from, to, { signal }))

@@ -7,7 +7,7 @@ import { entryRecord, printOrNull } from '../../model/entry-record.ts'
 import { VALUE_WEIGHT } from '../http/bodies.ts'
 import { exactValue, useDagJsonBodies } from '../requests/dag-json-body.ts'
 import { importEntryOf } from '../requests/entry-input.ts'
-import { entityTag, expectationOf, isKnown } from '../http/etag.ts'
+import { entityTag, expectationOf, isKnown, notModified } from '../http/etag.ts'
 import { momentOf } from '../requests/moment.ts'
 import { noEntity, refuseBoth } from '../requests/refusals.ts'
 import { NOT_MODIFIED, problems } from '../schemas/answers.ts'
@@ -133,7 +133,7 @@ function readRoutes(service: Service): FastifyPluginAsyncTypebox {
         const entry = await dataset.get(pi, { at, signal: request.signal })
         if (entry === undefined || entry.tip === null) throw noEntity(pi, name)
         const tag = entityTag({ ver: entry.ver, tip: entry.tip })
-        if (isKnown(request, reply, tag)) return reply.code(304).send(null)
+        if (isKnown(request, reply, tag)) return notModified(reply)
         return reply.send(entryRecord(entry))
       },
     )

@@ -22,7 +22,7 @@ import { contentPathOf, type ContentPath } from '../../gateway/content-path.ts'
 import { noBlock, resolvePath, type Resolved } from '../../gateway/resolve.ts'
 import { parseCid, printCid } from '../../model/cid.ts'
 import { whenClosed } from '../http/connection-end.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { rangeOf } from '../http/range.ts'
 import { nothing } from '../http/stream.ts'
 import { carStream } from '../requests/car-stream.ts'
@@ -72,7 +72,7 @@ export function gatewayRoutes(service: Service): FastifyPluginAsyncTypebox {
       describe(reply, { path, found, scope: open || !service.tokens.any() ? 'public' : 'private' })
       if (request.headers.accept?.includes('vnd.ipld.') === true)
         reply.header('content-location', `${path.text}?${queryOf(what)}`)
-      if (known) return reply.code(304).send(null)
+      if (known) return notModified(reply)
       const name = textIn(query, 'filename') ?? `${printCid(path.root)}.${EXTENSIONS[what.form]}`
       reply.header('content-disposition', dispositionOf(name))
       if (what.form === 'raw') return sendBlock(request, reply, found, tag)

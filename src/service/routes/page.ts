@@ -7,7 +7,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { CairnError } from '../../errors.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { chooseEncoding, readPageFiles, type PageFile } from '../http/page-files.ts'
 import { strict } from '../schemas/common.ts'
 import type { Service } from '../service.ts'
@@ -71,7 +71,7 @@ export function pageRoutesOf({ values }: Service, folder: string): FastifyPlugin
 
 function sendFile(file: PageFile, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   reply.headers(HEADERS)
-  if (isKnown(request, reply, file.tag)) return reply.code(304).send()
+  if (isKnown(request, reply, file.tag)) return notModified(reply)
   const encoding = chooseEncoding(file, request.headers['accept-encoding'])
   if (encoding !== 'identity') reply.header('content-encoding', encoding)
   return reply.type(file.type).send(file.bodies[encoding])

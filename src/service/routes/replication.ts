@@ -9,7 +9,7 @@ import { parseCid, printCid, type CidBytes } from '../../model/cid.ts'
 import { getProvedBlocks } from '../../store/proved.ts'
 import { isStillAllowed } from '../access/access.ts'
 import { whenClosed } from '../http/connection-end.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { EVENT_STREAM, eventStream, type ServerEvent } from '../http/event-stream.ts'
 import { endOf } from '../http/stream-end.ts'
 import { carStream } from '../requests/car-stream.ts'
@@ -52,7 +52,7 @@ export function replicationRoutes(service: Service): FastifyPluginAsyncTypebox {
         const stored = await service.backend.newest(params.dataset, -1, { signal })
         if (stored === undefined) throw new CairnError('internal', 'a dataset without a commit')
         const { cid, bytes } = checkedCommit(params.dataset, stored.number, stored.bytes)
-        if (isKnown(request, reply, `"${printCid(cid)}"`)) return reply.code(304).send(null)
+        if (isKnown(request, reply, `"${printCid(cid)}"`)) return notModified(reply)
         return reply.type('application/json').send(Buffer.from(bytes))
       },
     )

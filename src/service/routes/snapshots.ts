@@ -4,7 +4,7 @@ import type { Dataset } from '../../engine/dataset.ts'
 import { chunkRecord, snapshotRecord } from '../../engine/records.ts'
 import { bytesEqual, printCid } from '../../model/cid.ts'
 import type { KeptSnapshot } from '../../model/kept.ts'
-import { isKnown } from '../http/etag.ts'
+import { isKnown, notModified } from '../http/etag.ts'
 import { NOT_MODIFIED, problems, streamOf } from '../schemas/answers.ts'
 import { DatasetName, DatasetParams, Limit, Selector, strict, NoQuery } from '../schemas/common.ts'
 import { Chunk, Snapshot, Snapshots } from '../schemas/snapshot.ts'
@@ -57,7 +57,7 @@ export function snapshotRoutes(service: Service): FastifyPluginAsyncTypebox {
         const dataset = await service.dataset(params.dataset)
         const { current, ...kept } = await dataset.snapshot(params.selector, { signal })
         const tag = `"${printCid(kept.cid)}${current ? '-current' : ''}"`
-        if (isKnown(request, reply, tag)) return reply.code(304).send(null)
+        if (isKnown(request, reply, tag)) return notModified(reply)
         return reply.send({ ...snapshotRecord(kept), current })
       },
     )
@@ -82,7 +82,7 @@ export function snapshotRoutes(service: Service): FastifyPluginAsyncTypebox {
         const { params, signal } = request
         const dataset = await service.dataset(params.dataset)
         const cid = printCid((await dataset.snapshot(params.selector, { signal })).cid)
-        if (isKnown(request, reply, `"${cid}"`)) return reply.code(304).send(null)
+        if (isKnown(request, reply, `"${cid}"`)) return notModified(reply)
         void reply.type('application/x-ndjson')
         if (request.method === 'HEAD') return reply.send(nothing())
         const chunks = dataset.chunks(cid, { signal })
