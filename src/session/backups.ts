@@ -9,10 +9,11 @@ import type { Cairn } from '../cairn.ts'
 import { cairnOfCars } from '../compose.ts'
 import type { Logger } from '../engine/logger.ts'
 import { CairnError } from '../errors.ts'
+import type { LiveMaps } from '../live/maps.ts'
 import { restoreMaps, type RestoredMaps } from '../live/restore.ts'
-import { whenFree } from '../live/when-free.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { exportTask } from '../tasks/export.ts'
+import { betweenWrites } from './between-writes.ts'
 
 /** Newest first. */
 export interface BackupItem {
@@ -31,6 +32,7 @@ export interface BackupItem {
 export interface BackupsOptions {
   readonly cairn: Cairn
   readonly dataset: string
+  readonly maps: LiveMaps
   readonly folder: string
   readonly keep: RetentionPolicy
   readonly log: Logger
@@ -73,10 +75,7 @@ export async function restoreFromBackup(
   try {
     const source = await (await cairnOfCars(opened.cars)).dataset(dataset)
     const target = await cairn.dataset(dataset)
-    return await whenFree(
-      () => restoreMaps(target, { dataset: source }, { maps, now, signal }),
-      signal,
-    )
+    return await restoreMaps(target, { dataset: source }, { maps, now, signal })
   } finally {
     await opened.close()
   }
@@ -105,8 +104,10 @@ export class SessionBackups {
   }
 
   /** As `restoreFromBackup`; the newest unless another is named. */
-  restore(which = 'latest', options: RestoreBackupOptions = {}): Promise<RestoredMaps> {
-    return restoreFromBackup(this.#options, which, options)
+  async restore(which = 'latest', options: RestoreBackupOptions = {}): Promise<RestoredMaps> {
+    const { cairn, dataset, maps } = this.#options
+    const change = (): Promise<RestoredMaps> => restoreFromBackup(this.#options, which, options)
+    return betweenWrites(maps, await cairn.dataset(dataset), change)
   }
 }
 

@@ -112,6 +112,7 @@ async function open(opening: Opening): Promise<Session> {
   const backups = new SessionBackups({
     cairn,
     dataset: name,
+    maps,
     folder: opening.backupsDir ?? join(folder ?? '.', 'backups'),
     keep: opening.keepBackups ?? { ...SPREAD, last: opening.maxBackups ?? MAX_BACKUPS },
     log,

@@ -17,6 +17,7 @@ import type { IpldMap } from '../model/ipld.ts'
 import type { RetentionPolicy } from '../retention/policy.ts'
 import { startAutosave, EVERY_MS, type AutosaveOptions } from './autosave.ts'
 import type { SessionBackups } from './backups.ts'
+import { betweenWrites } from './between-writes.ts'
 import { Presence } from './presence.ts'
 import { AUTO_SAVE, type LastFailure, type LastSave, type SaveReport, type Saver } from './saver.ts'
 import type { Source, Sources } from './sources.ts'
@@ -260,18 +261,17 @@ export class Session {
     at: At,
     { maps }: { readonly maps?: readonly string[] | undefined } = {},
   ): Promise<RestoredMaps> {
-    const { cairn, dataset: name, now } = this.#parts
-    await this.#parts.maps.flush()
+    const { cairn, dataset: name, maps: live, now } = this.#parts
     const dataset = await cairn.dataset(name)
-    return whenFree(() => restoreMaps(dataset, { dataset, at }, { maps, now }))
+    const change = (): Promise<RestoredMaps> => restoreMaps(dataset, { dataset, at }, { maps, now })
+    return betweenWrites(live, dataset, change)
   }
 
   /** Sets a deleted or expired key as it was last; false where it is there, or the log no longer tells. */
   async undelete(map: string, key: string): Promise<boolean> {
-    const { cairn, dataset: name, now } = this.#parts
-    await this.#parts.maps.flush()
+    const { cairn, dataset: name, maps, now } = this.#parts
     const dataset = await cairn.dataset(name)
-    return whenFree(() => undelete(dataset, map, key, { now }))
+    return betweenWrites(maps, dataset, () => undelete(dataset, map, key, { now }))
   }
 
   health(): SessionHealth {
