@@ -108,6 +108,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   health: [
     'offsite',
     'errors.ts',
+    'util',
     'model',
     'store',
     'retention',

@@ -1,6 +1,7 @@
 /** How much of a disk is free, and how much a folder takes. */
 import { readdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
+import { ifAbsent, systemCodeOf } from '../util/system-error.ts'
 
 /** Of the disk of the nearest folder that is there; undefined where the system does not tell. */
 export async function freePercentAt(path: string): Promise<number | undefined> {
@@ -9,7 +10,7 @@ export async function freePercentAt(path: string): Promise<number | undefined> {
       const { blocks, bavail } = await statfs(folder)
       return blocks > 0 ? (bavail / blocks) * 100 : undefined
     } catch (error) {
-      if (!isAbsent(error) || dirname(folder) === folder) throw error
+      if (systemCodeOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error
     }
   }
 }
@@ -26,13 +27,4 @@ export async function folderBytes(folder: string): Promise<number> {
 
 async function namesIn(folder: string): Promise<readonly string[]> {
   return (await readdir(folder).catch(ifAbsent)) ?? []
-}
-
-/** What went meanwhile, or never was. */
-export function ifAbsent(error: unknown): undefined {
-  if (!isAbsent(error)) throw error
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

@@ -9,9 +9,10 @@ import { REPORT_NAME } from '../backup/drill-report.ts'
 import type { Cairn } from '../cairn.ts'
 import type { DatasetStatus } from '../engine/status.ts'
 import { CairnError, throwIfAborted, toCairnError } from '../errors.ts'
+import { ifAbsent } from '../util/system-error.ts'
 import { readAutomation } from './automation-facts.ts'
 import { withinDeadline, type Deadline } from './deadline.ts'
-import { folderBytes, freePercentAt, ifAbsent } from './disk.ts'
+import { folderBytes, freePercentAt } from './disk.ts'
 import type {
   DatasetFacts,
   DrillFacts,

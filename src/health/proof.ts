@@ -7,7 +7,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { CairnError } from '../errors.ts'
-import { ifAbsent } from './disk.ts'
+import { ifAbsent } from '../util/system-error.ts'
 import type { ProofFacts } from './observation.ts'
 
 export interface LedgerOwner {
