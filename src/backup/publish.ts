@@ -7,6 +7,7 @@ import { link, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError } from '../errors.ts'
 import { replaceFile, writeSynced } from '../util/durable-file.ts'
+import { ifAbsent, systemCodeOf } from '../util/system-error.ts'
 import { isUnfinishedName, unfinishedName } from './name.ts'
 
 const STALE_MS = 24 * 3_600_000
@@ -19,7 +20,7 @@ export async function publish(temporary: string, final: string): Promise<boolean
     await link(temporary, final)
     return true
   } catch (error) {
-    const code = codeOf(error)
+    const code = systemCodeOf(error)
     if (code === 'EEXIST') return false
     if (!NO_LINKS.has(code)) throw error
   }
@@ -42,10 +43,7 @@ export async function writeWhole(folder: string, name: string, text: string): Pr
 }
 
 async function statOf(path: string): Promise<Stats | undefined> {
-  return stat(path).catch((error: unknown) => {
-    if (codeOf(error) === 'ENOENT') return undefined
-    throw error
-  })
+  return stat(path).catch(ifAbsent)
 }
 
 /** Refuses to write where something is; with `force` only where that is no regular file, as a device is not. */
@@ -96,6 +94,3 @@ export async function removeStale(folder: string, now: number): Promise<void> {
 export async function removeAll(paths: readonly string[]): Promise<void> {
   for (const path of paths) await rm(path, { force: true })
 }
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error ? String(error.code) : ''

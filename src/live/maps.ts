@@ -99,6 +99,11 @@ export class LiveMaps {
     return () => this.#listeners.delete(listener)
   }
 
+  /** Whether what is set in an open map is in the store; else it is in memory only. */
+  isKept(name: string): boolean {
+    return this.#open.get(name)?.record !== undefined
+  }
+
   /** A map, loaded. All who ask for one name share it; options that differ are refused. */
   async map<V>(given: string = DEFAULT_MAP, options: MapOptions<V> = {}): Promise<LiveMap<V>> {
     if (this.#ending.signal.aborted) throw new CairnError('closed', 'These maps were closed.')

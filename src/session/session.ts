@@ -178,7 +178,7 @@ export class Session {
   /** State that the program holds itself is saved with the session from now on, in a map of this name. */
   async attach<V>(name: string, source: Source<V>): Promise<void> {
     const map = await this.map<V>(name)
-    if (await this.#isInMemory(name)) {
+    if (!this.#parts.maps.isKept(map.name)) {
       throw new CairnError(
         'usage',
         `The map "${name}" is in memory only: nothing of a source is saved there.`,
@@ -188,14 +188,6 @@ export class Session {
       )
     }
     await this.#parts.sources.attach(map, source)
-  }
-
-  /** Of an open map, which refuses the option if it has another. */
-  #isInMemory(name: string): Promise<boolean> {
-    return this.#parts.maps.map(name, { persist: false }).then(
-      () => true,
-      () => false,
-    )
   }
 
   /** What was saved of it stays. */

@@ -10,6 +10,7 @@ import { mkdir, rename, type FileHandle } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { replaceFile } from '../util/durable-file.ts'
+import { systemCodeOf } from '../util/system-error.ts'
 import { FOUND_STATES, type Findings, type Problem } from './finding.ts'
 
 export interface KnownProblem extends Problem {
@@ -72,7 +73,7 @@ export class Ledger {
     } catch (error) {
       ledger.#records.clear()
       ledger.#listed = 0
-      if (isAbsent(error)) return ledger
+      if (systemCodeOf(error) === 'ENOENT') return ledger
       // What the system refuses says nothing about the file.
       if (error instanceof Error && 'syscall' in error) throw error
       const aside = `${path}.unreadable-${randomBytes(4).toString('hex')}`
@@ -234,8 +235,4 @@ function problemOfRecord(value: unknown): KnownProblem {
     throw new TypeError('no problem')
   const fields = { cid, kind, code, message } as Omit<Problem, 'state'>
   return { ...fields, state, firstSeen: whole(firstSeen), lastSeen: whole(lastSeen) }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

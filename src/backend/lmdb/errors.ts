@@ -1,6 +1,7 @@
 /** What lmdb and the file system throw, as errors of Cairn. */
 import { CairnError } from '../../errors.ts'
 import type { ErrorCode } from '../../errors.ts'
+import { systemCodeOf } from '../../util/system-error.ts'
 import { freeBytes } from './preflight.ts'
 
 interface Meaning {
@@ -80,13 +81,9 @@ const SHORT_WRITE = '5'
 /** More than any transaction of ours writes at once. */
 const ROOM_FOR_A_WRITE = 64 * 2 ** 20
 
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : ''
-}
-
 export function storeError(error: unknown, dir: string): CairnError {
   if (error instanceof CairnError) return error
-  return meant(MEANINGS[codeOf(error)] ?? BROKEN, error, dir)
+  return meant(MEANINGS[systemCodeOf(error)] ?? BROKEN, error, dir)
 }
 
 function meant({ code, says, hint }: Meaning, error: unknown, dir: string): CairnError {
@@ -109,9 +106,9 @@ export async function failedWrite(
     () => error,
     (cause: unknown) => cause,
   )
-  const meaning = MEANINGS[codeOf(reason)]
+  const meaning = MEANINGS[systemCodeOf(reason)]
   if (meaning !== undefined) return meant(meaning, reason, dir)
   const free =
-    codeOf(reason) === SHORT_WRITE ? await freeBytes(dir).catch(() => Infinity) : Infinity
+    systemCodeOf(reason) === SHORT_WRITE ? await freeBytes(dir).catch(() => Infinity) : Infinity
   return meant(free < ROOM_FOR_A_WRITE ? NO_SPACE : { ...BROKEN, code: unclear }, reason, dir)
 }

@@ -7,6 +7,7 @@ import { access, constants, open, statfs } from 'node:fs/promises'
 import type { FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { CairnError } from '../../errors.ts'
+import { ifAbsent } from '../../util/system-error.ts'
 
 /** More files than an opening of lmdb opens, with some for who opens others at this moment. */
 const FILES = 12
@@ -24,10 +25,10 @@ const HEADER_BYTES = 160
 export async function checkFiles(dir: string): Promise<void> {
   await access(dir, constants.R_OK | constants.W_OK | constants.X_OK)
   for (const name of ['data.mdb', 'lock.mdb']) {
-    await access(join(dir, name), constants.R_OK | constants.W_OK).catch(unlessMissing)
+    await access(join(dir, name), constants.R_OK | constants.W_OK).catch(ifAbsent)
   }
   await checkOpenFiles(dir)
-  const file = await open(join(dir, 'data.mdb')).catch(unlessMissing)
+  const file = await open(join(dir, 'data.mdb')).catch(ifAbsent)
   try {
     if (file === undefined) await checkSpace(dir)
     else await checkData(file, dir)
@@ -94,11 +95,6 @@ async function header(file: FileHandle, position: number): Promise<Buffer> {
     position,
   )
   return buffer.subarray(0, bytesRead)
-}
-
-function unlessMissing(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
 }
 
 function foreign(why: string, dir: string): CairnError {

@@ -1,5 +1,6 @@
 import { CairnError } from '../../errors.ts'
 import { restoreMaps, type RestoredMaps } from '../../live/restore.ts'
+import { whenFree } from '../../live/when-free.ts'
 import { restoreFromBackup } from '../../session/backups.ts'
 import { withStore, type CommandContext, type CommandSpec } from '../command.ts'
 import { counted, formatCount } from '../format.ts'
@@ -42,11 +43,10 @@ function restoredMaps(
     })
   }
   return withStore(context, false, async (cairn) => {
-    if (from !== undefined)
-      return restoreFromBackup({ cairn, dataset: name, folder, now: Date.now }, from, {
-        maps,
-        signal,
-      })
+    if (from !== undefined) {
+      const place = { cairn, dataset: name, folder, now: Date.now }
+      return whenFree(() => restoreFromBackup(place, from, { maps, signal }), signal)
+    }
     const dataset = await cairn.dataset(name)
     return restoreMaps(dataset, { dataset, at }, { maps, now: Date.now, signal })
   })

@@ -8,6 +8,7 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CairnError } from '../../errors.ts'
 import { replaceFile } from '../../util/durable-file.ts'
+import { systemCodeOf } from '../../util/system-error.ts'
 import { isRight, type Right } from './rights.ts'
 
 export interface TokenRecord {
@@ -81,7 +82,7 @@ export async function readTokens(path: string): Promise<TokenRecord[]> {
   try {
     return parseTokens(await readFile(path, 'utf8'), path)
   } catch (error) {
-    if (isCode(error, 'ENOENT')) return []
+    if (systemCodeOf(error) === 'ENOENT') return []
     throw error
   }
 }
@@ -160,7 +161,7 @@ async function tryLock(path: string): Promise<boolean> {
     await (await open(path, 'wx', 0o600)).close()
     return true
   } catch (error) {
-    if (!isCode(error, 'EEXIST')) throw error
+    if (systemCodeOf(error) !== 'EEXIST') throw error
   }
   const { mtimeMs } = await stat(path).catch(() => ({ mtimeMs: Date.now() }))
   if (Date.now() - mtimeMs > LOCK_STALE_MS) await rm(path, { force: true })
@@ -171,8 +172,4 @@ function locked(path: string): CairnError {
   return new CairnError('busy', 'Another process changes the tokens.', {
     hint: `Try again. If none does, remove ${path}.`,
   })
-}
-
-function isCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }
